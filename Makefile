@@ -1,0 +1,67 @@
+# Every command of the project. `make` alone lists them.
+
+# Settings from .env; what the environment or the command line sets wins.
+ifneq (,$(wildcard .env))
+names := $(shell sed -n 's/^\([A-Z][A-Z0-9_]*\)=.*/\1/p' .env)
+$(foreach name,$(names),$(eval export $(name) ?= $(shell sed -n 's/^$(name)=//p' .env | tail -n 1)))
+endif
+
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+export PYTHONPATH := plugins
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format up down status bench data new-dataset rollback lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv, or bring it up to date (the other commands do it when needed)
+	@scripts/setup.sh
+
+demo: setup ## run all pipelines here, on samples or on DATA=<folder>, and show the results
+	@$(PYTHON) -m millrace.demo $(if $(DATA),--data "$(DATA)")
+
+test: setup lint ## every check and every test (ARGS=<pytest arguments> for some of them)
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: setup ## check style and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: setup ## put the code into the project's format
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+up: setup ## start Airflow and MLflow, and keep them running
+	@$(PYTHON) -m millrace.stack up
+
+down: setup ## stop all that `make up` started
+	@$(PYTHON) -m millrace.stack down
+
+status: setup ## whether the stack is up, and where
+	@$(PYTHON) -m millrace.stack status || true
+
+bench: setup ## every benchmark against the usual way, or ONLY=<name>
+	@$(PYTHON) -m bench $(if $(ONLY),"$(ONLY)")
+
+data: setup ## fetch the public data sets
+	@$(PYTHON) -m millrace.public_data
+
+new-dataset: setup ## draft a data set spec from CSV=<file>
+	@test -n "$(CSV)" || { echo "usage: make new-dataset CSV=<file.csv>" >&2; exit 2; }
+	@$(PYTHON) -m millrace.dataset_draft "$(CSV)"
+
+rollback: setup ## put the previous model of DATASET=<name> back into service
+	@test -n "$(DATASET)" || { echo "usage: make rollback DATASET=<name>" >&2; exit 2; }
+	@$(PYTHON) -m millrace.rollback "$(DATASET)"
+
+lock: setup ## resolve requirements.in anew into requirements.txt
+	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
+	"$$uv" pip compile --quiet --universal --generate-hashes --python-version 3.12 requirements.in -o requirements.txt
+
+clean: ## remove .venv and caches; data and databases in var/ stay
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m millrace.stack down; fi
+	@rm -rf .venv .venv-uv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +

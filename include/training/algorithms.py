@@ -1,0 +1,160 @@
+"""The algorithms a candidate can name: fit, predict, save and load, in formats that run no code.
+
+Self-contained and good for Python 3.9: it is sent to where training and inference run. A model is
+whatever `fit` returns; `predict` gives the probability of the positive class.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+THREADS = int(os.environ.get("SM_NUM_CPUS") or os.cpu_count() or 1)
+FORMATS = {"xgboost": "model.ubj", "lightgbm": "model.txt"}  # else skops
+# What a skops file may hold besides plain scikit-learn and numpy types: the C struct of a tree.
+TRUSTED = ("sklearn.tree._tree.Tree",)
+
+
+def model_file(algorithm: str) -> str:
+    """Name of the file a model is saved in."""
+    return FORMATS.get(algorithm, "model.skops")
+
+
+def fit(
+    algorithm: str, hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int
+) -> Any:
+    """Train one model on `x` (float64, rows by features) and `y` (0/1).
+
+    Raises:
+        ValueError: the algorithm or a hyperparameter is unknown.
+    """
+    if algorithm == "xgboost":
+        return _fit_xgboost(hyperparameters, x, y, seed)
+    if algorithm == "lightgbm":
+        return _fit_lightgbm(hyperparameters, x, y, seed)
+    return _scikit_learn(algorithm, hyperparameters, seed).fit(x, y)
+
+
+def _fit_xgboost(hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+    import xgboost
+
+    params = {"objective": "binary:logistic", "seed": seed, "nthread": THREADS, **hyperparameters}
+    rounds = int(params.pop("num_round", 100))
+    return xgboost.train(params, xgboost.DMatrix(x, label=y), num_boost_round=rounds)
+
+
+def _fit_lightgbm(hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+    import lightgbm
+
+    params = {
+        "objective": "binary", "seed": seed, "num_threads": THREADS, "verbosity": -1,
+        "deterministic": True, "force_row_wise": True, **hyperparameters,
+    }  # fmt: skip
+    rounds = int(params.pop("num_round", 100))
+    return lightgbm.train(params, lightgbm.Dataset(x, label=y), num_boost_round=rounds)
+
+
+def _scikit_learn(algorithm: str, hyperparameters: dict[str, Any], seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.tree import DecisionTreeClassifier
+
+    makers: dict[str, Any] = {
+        "logistic_regression": LogisticRegression,
+        "decision_tree": DecisionTreeClassifier,
+        "random_forest": lambda **given: RandomForestClassifier(**{"n_jobs": THREADS, **given}),
+    }
+    if algorithm not in makers:
+        raise ValueError(f"unknown algorithm {algorithm!r}; write one of {[*FORMATS, *makers]}")
+    known = set(makers[algorithm]().get_params())
+    if unknown := sorted(set(hyperparameters) - known):
+        raise ValueError(f"{algorithm} has no hyperparameter {unknown}; it has {sorted(known)}")
+    estimator = makers[algorithm](**{"random_state": seed, **hyperparameters})
+    return (
+        make_pipeline(StandardScaler(), estimator)
+        if algorithm == "logistic_regression"
+        else estimator
+    )
+
+
+def predict(algorithm: str, model: Any, x: np.ndarray) -> np.ndarray:
+    """Probability of the positive class, float64 of shape (rows,)."""
+    if algorithm == "xgboost":
+        return np.asarray(model.inplace_predict(x), dtype="float64")
+    if algorithm == "lightgbm":
+        return np.asarray(model.predict(x), dtype="float64")
+    return np.asarray(model.predict_proba(x)[:, 1], dtype="float64")
+
+
+def importance(algorithm: str, model: Any, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Share of each feature, largest first.
+
+    Gain for boosted trees, impurity decrease for trees and forests, the absolute coefficient of the
+    standardised feature for logistic regression.
+    """
+    if algorithm == "xgboost":
+        gains = model.get_score(importance_type="total_gain")
+        values = np.array([gains.get(f"f{place}", 0.0) for place in range(len(names))])
+    elif algorithm == "lightgbm":
+        values = np.asarray(model.feature_importance("gain"))
+    elif algorithm == "logistic_regression":
+        values = np.abs(model[-1].coef_[0])
+    else:
+        values = model.feature_importances_
+    shares = values / (values.sum() or 1.0)
+    return sorted(
+        ((name, float(share)) for name, share in zip(names, shares)), key=lambda item: -item[1]
+    )
+
+
+def save(algorithm: str, model: Any, folder: Path) -> None:
+    """Write the model; equal models give equal bytes."""
+    path = folder / model_file(algorithm)
+    if algorithm in FORMATS:
+        model.save_model(str(path))
+        return
+    from skops import io as skops_io
+
+    path.write_bytes(_without_times(skops_io.dumps(model)))
+
+
+def load(algorithm: str, folder: Path) -> Any:
+    """Read a model that `save` wrote. Nothing in the file is executed.
+
+    Raises:
+        ValueError: the file holds a type that is no part of a known model.
+    """
+    path = folder / model_file(algorithm)
+    if algorithm == "xgboost":
+        import xgboost
+
+        return xgboost.Booster({"nthread": THREADS}, model_file=str(path))
+    if algorithm == "lightgbm":
+        import lightgbm
+
+        return lightgbm.Booster(model_file=str(path))
+    from skops import io as skops_io
+
+    foreign = sorted(set(skops_io.get_untrusted_types(file=path)) - set(TRUSTED))
+    if foreign:
+        raise ValueError(f"{path} holds the types {foreign}, which no model of this project has")
+    return skops_io.load(path, trusted=list(TRUSTED))
+
+
+def _without_times(archive: bytes) -> bytes:
+    """The same zip archive with every time stamp at the start of the epoch zip knows."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w") as new:
+        for name in sorted(old.namelist()):
+            new.writestr(
+                zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), old.read(name), zipfile.ZIP_DEFLATED
+            )
+    return target.getvalue()

@@ -1,0 +1,190 @@
+"""A small client of Airflow's REST API (v2): start runs, follow them, read their logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+FINISHED = frozenset({"success", "failed"})
+TIMEOUT = 30  # seconds that one call may take
+
+
+class AirflowApiError(RuntimeError):
+    """Airflow did not do what was asked; the message says what was asked and what came back."""
+
+
+class AirflowApi:
+    """Airflow's API at `url`, used as one user.
+
+    Args:
+        url: such as `http://127.0.0.1:8080`.
+        username: user of the simple auth manager.
+        password: its password.
+    """
+
+    def __init__(self, url: str, username: str, password: str) -> None:
+        self.url = url.rstrip("/")
+        self._credentials = {"username": username, "password": password}
+        self._http = requests.Session()
+        self._http.trust_env = False  # a proxy of the user's must not stand before 127.0.0.1
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run."""
+        self._call("PATCH", _path(dag_id), json={"is_paused": False})
+
+    def trigger(
+        self, dag_id: str, conf: dict[str, Any] | None = None, partition_key: str | None = None
+    ) -> str:
+        """Start a run, with `conf` as its parameters, and return its id."""
+        body: dict[str, Any] = {"logical_date": None, "conf": conf or {}}
+        if partition_key:
+            body["partition_key"] = partition_key
+        return str(self._call("POST", _path(dag_id, "dagRuns"), json=body).json()["dag_run_id"])
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """One run as the API describes it: `state`, `start_date`, `end_date`, `conf` ..."""
+        return self._object("GET", _path(dag_id, "dagRuns", run_id))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The tasks of a run: `task_id`, `map_index`, `state`, `try_number`, `duration` (s) ..."""
+        return self._all(_path(dag_id, "dagRuns", run_id, "taskInstances"), "task_instances")
+
+    def log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1
+    ) -> str:
+        """The log of one attempt as plain text, one event a line."""
+        path = _path(dag_id, "dagRuns", run_id, "taskInstances", task_id, "logs", str(try_number))
+        parameters = {"map_index": map_index, "full_content": True}
+        content = self._object("GET", path, params=parameters)["content"]
+        return "\n".join(_log_line(event) for event in content)
+
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
+    ) -> Any:
+        """A value that a task handed on."""
+        path = _path(dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key)
+        return self._object("GET", path, params={"map_index": map_index})["value"]
+
+    def import_errors(self) -> dict[str, str]:
+        """DAG files that Airflow cannot import, each with its traceback."""
+        found = self._all("/importErrors", "import_errors")
+        return {error["filename"]: error["stack_trace"] for error in found}
+
+    def wait_for_dags(self, dag_ids: Iterable[str], timeout: float = 120) -> None:
+        """Return as soon as Airflow knows all these DAGs.
+
+        Raises:
+            AirflowApiError: a DAG file cannot be imported, or the DAGs do not come within
+                `timeout` seconds.
+        """
+        wanted, deadline = set(dag_ids), time.monotonic() + timeout
+        while missing := wanted - {dag["dag_id"] for dag in self._all("/dags", "dags")}:
+            errors = self.import_errors()
+            if errors or time.monotonic() > deadline:
+                reasons = "".join(
+                    f"\n{file} cannot be imported:\n{why}" for file, why in errors.items()
+                )
+                reasons = (
+                    reasons or f"\nNo import errors; waited {timeout:.0f} s for the DAG processor."
+                )
+                raise AirflowApiError(
+                    f"Airflow does not know {', '.join(sorted(missing))}.{reasons}"
+                )
+            time.sleep(0.5)
+
+    def wait(
+        self,
+        dag_id: str,
+        run_id: str,
+        timeout: float,
+        on_change: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Follow a run until it has succeeded or failed, and return it.
+
+        Args:
+            dag_id: the DAG.
+            run_id: the run.
+            timeout: seconds to wait.
+            on_change: called with a task instance each time its state changes.
+
+        Raises:
+            AirflowApiError: the run is not finished after `timeout` seconds.
+        """
+        seen: dict[tuple[str, int, int], str | None] = {}
+        deadline = time.monotonic() + timeout
+        while True:
+            run = self.run(dag_id, run_id)
+            if on_change:
+                for task in self.task_instances(dag_id, run_id):
+                    key = (task["task_id"], task["map_index"], task["try_number"])
+                    if task["state"] != seen.get(key):
+                        seen[key] = task["state"]
+                        on_change(task)
+            if run["state"] in FINISHED:
+                return run
+            if time.monotonic() > deadline:
+                raise AirflowApiError(
+                    f"Run {run_id} of {dag_id} is still {run['state']} after {timeout:.0f} s"
+                )
+            time.sleep(0.5)
+
+    def log_in(self) -> None:
+        """Fetch a token; the other calls do it by themselves when they need one."""
+        reply = self._send("POST", f"{self.url}/auth/token", json=self._credentials)
+        if not reply.ok:
+            raise AirflowApiError(_refusal("log-in", self.url, reply))
+        self._http.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+
+    def _all(self, path: str, key: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        while True:
+            page = self._object("GET", path, params={"limit": 100, "offset": len(items)})
+            items += page[key]
+            if not page[key] or len(items) >= page["total_entries"]:
+                return items
+
+    def _object(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self._call(method, path, **options).json()
+        return found
+
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+        if "Authorization" not in self._http.headers:
+            self.log_in()
+        url = f"{self.url}/api/v2{path}"
+        reply = self._send(method, url, **options)
+        if reply.status_code == 401:  # the token has run out
+            self.log_in()
+            reply = self._send(method, url, **options)
+        if not reply.ok:
+            raise AirflowApiError(_refusal(method, url, reply))
+        return reply
+
+    def _send(self, method: str, url: str, **options: Any) -> requests.Response:
+        options.setdefault("headers", {"Accept": "application/json"})
+        try:
+            return self._http.request(method, url, timeout=TIMEOUT, **options)
+        except requests.RequestException as error:
+            raise AirflowApiError(
+                f"{method} {url} got no answer: {error}. Is the stack up?"
+            ) from error
+
+
+def _path(*parts: str) -> str:
+    return "/dags/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _refusal(asked: str, url: str, reply: requests.Response) -> str:
+    return f"{asked} {url} answered {reply.status_code}: {reply.text[:500]}"
+
+
+def _log_line(event: dict[str, Any] | str) -> str:
+    if isinstance(event, str):
+        return event
+    details = event.get("error_detail") or []
+    trace = [f"{d.get('exc_type')}: {d.get('exc_value')}" for d in details if isinstance(d, dict)]
+    parts = [event.get("timestamp"), event.get("level"), event.get("event"), *trace]
+    return " ".join(str(part) for part in parts if part)

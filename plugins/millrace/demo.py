@@ -1,0 +1,206 @@
+"""`make demo`: every pipeline once, through the real scheduler, from raw files to a champion.
+
+Starts a stack of its own under `var/demo`, delivers raw files into its lake (from `--data`, or
+samples it draws), runs the DAGs side by side, prints a table, and stops everything it started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from millrace.airflow_api import AirflowApi
+from millrace.datasets import DatasetSpec, load_specs
+from millrace.errors import MillraceError
+from millrace.publish import Place, require_published
+from millrace.samples import SAMPLES, write_sample
+from millrace.settings import Settings
+from millrace.stack import Stack, StackError, terminate_as_exit
+from millrace.storage import open_store
+
+RUN_TIMEOUT = 900  # seconds one pipeline may take
+SHOWN_METRICS = ("accuracy", "f1", "roc_auc")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one pipeline ended."""
+
+    dataset: str
+    state: str
+    seconds: float
+    facts: dict[str, Any]
+    report: str = ""
+    trouble: str = ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; 0 only if every run succeeded."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, help="folder with <dataset>/<files>; samples without it"
+    )
+    options = parser.parse_args(arguments)
+    started = time.monotonic()
+    terminate_as_exit()
+    try:
+        settings = fresh_home(Settings.from_environment())
+        partition = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
+        specs = deliver(settings, options.data, partition)
+        with Stack(settings) as stack:
+            outcomes = run_all(stack, specs, settings, partition)
+    except (MillraceError, StackError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(table(outcomes))
+    print(
+        f"\nReports, models and data stay in {settings.lake}. `make up` starts the stack for use."
+    )
+    print(f"Demo finished in {time.monotonic() - started:.0f} s.")
+    return 0 if all(outcome.state == "success" for outcome in outcomes) else 1
+
+
+def fresh_home(settings: Settings) -> Settings:
+    """Settings for an empty home of the demo's own, with the lake and MLflow inside it."""
+    home = settings.home / "demo"
+    Stack(replace(settings, home=home)).down()  # what an earlier demo may have left
+    shutil.rmtree(home, ignore_errors=True)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return Settings.from_environment(
+        {"MILLRACE_HOME": str(home), "MILLRACE_DATASETS": str(settings.datasets)}
+    )
+
+
+def deliver(settings: Settings, data: Path | None, partition: str) -> dict[str, DatasetSpec]:
+    """Put the raw files of every data set into the lake; returns the specs that have some.
+
+    Raises:
+        MillraceError: a spec is broken, or there is no file for any.
+    """
+    specs, broken = load_specs(settings.datasets)
+    if broken:
+        raise MillraceError("\n".join(str(error) for error in broken.values()))
+    delivered = {}
+    for name, spec in specs.items():
+        target = Path(settings.lake) / "raw" / name / partition
+        if data is None and name in SAMPLES:
+            path = write_sample(name, target)
+            print(f"{name}: drew {SAMPLES[name].rows:,} sample rows into {path.name}")
+            delivered[name] = spec
+        elif data is not None and (files := sorted((data / name).glob(spec.raw.files))):
+            target.mkdir(parents=True)
+            for file in files:
+                shutil.copyfile(file, target / file.name)
+            print(f"{name}: {', '.join(file.name for file in files)} from {data / name}")
+            delivered[name] = spec
+    if not delivered:
+        raise MillraceError(
+            f"{data} holds no raw files; lay them out as <dataset>/<files>, with a folder for"
+            f" one or more of {', '.join(specs)}"
+        )
+    return delivered
+
+
+def run_all(
+    stack: Stack, specs: dict[str, DatasetSpec], settings: Settings, partition: str
+) -> list[Outcome]:
+    """Run the pipelines side by side and follow them."""
+    stack.api.wait_for_dags(specs)
+    begun = time.monotonic()
+
+    def run_one(name: str) -> Outcome:
+        client = stack.api
+        client.unpause(name)
+        run_id = client.trigger(name, {"partition": partition})
+
+        def show(task: dict[str, Any]) -> None:
+            if task["state"] in ("success", "failed", "upstream_failed", "skipped", "up_for_retry"):
+                label = task["task_id"]
+                label += f" [{task['rendered_map_index']}]" if task["map_index"] >= 0 else ""
+                print(f"{time.monotonic() - begun:6.1f} s  {name:14}  {label:32}  {task['state']}")
+
+        run = client.wait(name, run_id, RUN_TIMEOUT, show)
+        return outcome_of(client, settings, name, run, partition, time.monotonic() - begun)
+
+    with ThreadPoolExecutor(len(specs)) as pool:
+        return list(pool.map(run_one, specs))
+
+
+def outcome_of(
+    api: AirflowApi,
+    settings: Settings,
+    name: str,
+    run: dict[str, Any],
+    partition: str,
+    seconds: float,
+) -> Outcome:
+    """What a finished run achieved, or the end of the log of the task that failed."""
+    if run["state"] != "success":
+        trouble = failed_log(api, name, run["dag_run_id"])
+        return Outcome(name, run["state"], seconds, {}, trouble=trouble)
+    place = Place("reports", name, partition, "evaluation")
+    published = require_published(open_store(settings.lake), place, "evaluate")
+    promoted = api.xcom(name, run["dag_run_id"], "promote")
+    facts = {**published.facts, "champion": promoted["champion"], "reasons": promoted["reasons"]}
+    return Outcome(name, "success", seconds, facts, str(published.path("report.html")))
+
+
+def failed_log(api: AirflowApi, name: str, run_id: str) -> str:
+    """The last lines of the log of the first task that failed."""
+    for task in api.task_instances(name, run_id):
+        if task["state"] == "failed":
+            text = api.log(name, run_id, task["task_id"], task["try_number"], task["map_index"])
+            return f"{name}: {task['task_id']} failed:\n" + "\n".join(text.splitlines()[-25:])
+    return f"{name}: the run failed, but no task did"
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """The result of the demo: a line a data set, then the reports and what went wrong."""
+    header = ("data set", "winner", *SHOWN_METRICS, "gates", "champion", "seconds")
+    rows = [header, *(_cells(outcome) for outcome in outcomes)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(header))]
+    rows.insert(1, tuple("-" * width for width in widths))
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    for outcome in outcomes:
+        if outcome.report:
+            lines.append(f"report of {outcome.dataset}: {outcome.report}")
+        if outcome.trouble:
+            lines.append(outcome.trouble)
+    return "\n" + "\n".join(line.rstrip() for line in lines)
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    if outcome.state != "success":
+        return (
+            outcome.dataset,
+            outcome.state,
+            *("-" for _ in SHOWN_METRICS),
+            "-",
+            "-",
+            f"{outcome.seconds:.0f}",
+        )
+    facts = outcome.facts
+    held = sum(gate["holds"] for gate in facts["gates"])
+    return (
+        outcome.dataset,
+        facts["winner"],
+        *(f"{facts['metrics'][metric]:.4f}" for metric in SHOWN_METRICS),
+        f"{held} of {len(facts['gates'])} hold",
+        "yes" if facts["champion"] else f"no: {facts['reasons']}",
+        f"{outcome.seconds:.0f}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

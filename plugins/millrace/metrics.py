@@ -1,0 +1,21 @@
+"""The metrics of a binary classifier, and which way each one is better. Light: imports nothing."""
+
+METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier_score")
+LOWER_IS_BETTER = frozenset({"log_loss", "brier_score"})
+
+
+def better(metric: str, a: float, b: float) -> bool:
+    """Whether value `a` of `metric` beats value `b`; NaN beats nothing and is beaten by nothing."""
+    _known(metric)
+    return a < b if metric in LOWER_IS_BETTER else a > b
+
+
+def at_least_as_good(metric: str, a: float, b: float) -> bool:
+    """Whether value `a` of `metric` equals or beats value `b`; false where either is NaN."""
+    _known(metric)
+    return a <= b if metric in LOWER_IS_BETTER else a >= b
+
+
+def _known(metric: str) -> None:
+    if metric not in METRICS:
+        raise ValueError(f"unknown metric {metric!r}: use one of {', '.join(METRICS)}")

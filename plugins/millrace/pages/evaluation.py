@@ -1,0 +1,149 @@
+"""The evaluation of all candidates of a data set as one page."""
+
+from typing import Any
+
+import numpy as np
+
+from millrace.evaluate import compare, curves
+from millrace.metrics import METRICS, better
+from millrace.pages import figures
+from millrace.pages.charts import Chart
+from millrace.pages.render import render
+
+Candidate = dict[str, Any]
+
+FEATURES_SHOWN = 15
+OPTIONAL: Candidate = {
+    "hyperparameters": {},
+    "threshold_rule": "",
+    "intervals": {},
+    "cross_validation": {},
+    "importance": [],
+    "seconds": None,
+}
+
+
+def evaluation_page(summary: dict[str, Any], arrays: dict[str, Any]) -> str:
+    """The page of one evaluation on the test split.
+
+    `summary` names the data set, its partition, the primary `metric`, the `winner`, the
+    `candidates` with metrics, intervals and confusion counts, and perhaps `gates`; `arrays` holds
+    "target", shape (rows,), and "probability", {candidate: shape (rows,)}, of the same rows.
+    Raises ValueError where the winner or the probabilities of a candidate are not there.
+    """
+    ranked = compare([OPTIONAL | c for c in summary["candidates"]], summary["metric"])
+    winner = _winner(summary, ranked)
+    drawn = [winner] + [c for c in ranked if c is not winner]
+    gates = summary.get("gates") or []
+    return render(
+        "evaluation.html.j2",
+        summary=summary,
+        metrics=[summary["metric"]] + [m for m in METRICS if m != summary["metric"]],
+        candidates=ranked,
+        styles={c["candidate"]: f"s{i % 10}" for i, c in enumerate(drawn)},
+        best=_best(ranked),
+        whiskers=_whiskers(ranked, summary["metric"]),
+        winner=winner,
+        ahead=[c["candidate"] for c in ranked[: ranked.index(winner)]],
+        gates=[gate | _bound(gate) for gate in gates],
+        failed=sum(not gate["holds"] for gate in gates),
+        charts=_charts(summary, drawn, arrays),
+        confusion=_confusion(winner["confusion"]),
+        importance=_importance(winner["importance"]),
+    )
+
+
+def _winner(summary: dict[str, Any], ranked: list[Candidate]) -> Candidate:
+    for candidate in ranked:
+        if candidate["candidate"] == summary["winner"]:
+            return candidate
+    names = ", ".join(c["candidate"] for c in ranked)
+    raise ValueError(f"the winner {summary['winner']!r} is not a candidate: it must be of {names}")
+
+
+def _best(candidates: list[Candidate]) -> dict[str, float]:
+    """Per metric the best value of any candidate."""
+    best: dict[str, float] = {}
+    for candidate in candidates:
+        for metric, value in candidate["metrics"].items():
+            if metric in METRICS and (metric not in best or better(metric, value, best[metric])):
+                best[metric] = value
+    return best
+
+
+def _whiskers(candidates: list[Candidate], metric: str) -> dict[str, dict[str, float]]:
+    """Per candidate its value and interval of the metric as per cent of one common scale."""
+    spans = {}
+    for candidate in candidates:
+        value = candidate["metrics"][metric]
+        low, high = candidate["intervals"].get(metric) or (value, value)
+        spans[candidate["candidate"]] = {"low": low, "value": value, "high": high}
+    start = min(min(span.values()) for span in spans.values())
+    width = max(max(span.values()) for span in spans.values()) - start
+    if not width:
+        return {name: dict.fromkeys(span, 50.0) for name, span in spans.items()}
+    return {
+        name: {key: round(4 + 92 * (at - start) / width, 1) for key, at in span.items()}
+        for name, span in spans.items()
+    }
+
+
+def _bound(gate: dict[str, Any]) -> dict[str, Any]:
+    if gate.get("minimum") is not None:
+        return {"sign": "≥", "bound": gate["minimum"]}
+    if gate.get("maximum") is not None:
+        return {"sign": "≤", "bound": gate["maximum"]}
+    return {"sign": "", "bound": None}
+
+
+def _charts(
+    summary: dict[str, Any], drawn: list[Candidate], arrays: dict[str, Any]
+) -> dict[str, Chart]:
+    target = np.asarray(arrays["target"])
+    names = [c["candidate"] for c in drawn]
+    if absent := [name for name in names if name not in arrays["probability"]]:
+        raise ValueError(f"no probabilities of {', '.join(absent)}: pass those of every candidate")
+    lines = {name: curves(target, arrays["probability"][name]) for name in names}
+    winner, probability = drawn[0], np.asarray(arrays["probability"][names[0]], dtype=float)
+    auc = {c["candidate"]: c["metrics"].get("roc_auc") for c in drawn}
+    return {
+        "roc": figures.roc_chart(lines, auc),
+        "precision_recall": figures.precision_recall_chart(lines, float(target.mean())),
+        "calibration": figures.calibration_chart(lines[names[0]]["calibration"]),
+        "predictions": figures.predictions_chart(target, probability, winner["threshold"]),
+        "threshold": figures.threshold_chart(lines[names[0]]["thresholds"], winner["threshold"]),
+    }
+
+
+def _confusion(cells: dict[str, int]) -> list[dict[str, Any]]:
+    """The two rows of the confusion matrix with shares of the row, which are the class's rates."""
+    rows = []
+    for actual, left, right in (("negative", "tn", "fp"), ("positive", "fn", "tp")):
+        total = cells[left] + cells[right]
+        rows.append(
+            {
+                "actual": actual,
+                "total": total,
+                "cells": [
+                    {
+                        "count": cells[key],
+                        "share": cells[key] / total if total else 0.0,
+                        "right": key in ("tn", "tp"),
+                    }
+                    for key in (left, right)
+                ],
+            }
+        )
+    return rows
+
+
+def _importance(pairs: list[list[Any]]) -> dict[str, Any]:
+    ranked = sorted(pairs, key=lambda pair: -pair[1])
+    top = max((share for _, share in ranked), default=0) or 1.0
+    return {
+        "rows": [
+            {"feature": name, "share": share, "width": round(100 * max(0.0, share / top), 1)}
+            for name, share in ranked[:FEATURES_SHOWN]
+        ],
+        "more": max(0, len(ranked) - FEATURES_SHOWN),
+    }

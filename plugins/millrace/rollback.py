@@ -1,0 +1,35 @@
+"""`make rollback DATASET=<name>`: put the previous champion back into service, in one step."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from millrace.errors import MillraceError
+from millrace.lease import lease
+from millrace.runs import lake
+from millrace.settings import Settings
+from millrace.tracking.registry import roll_back
+from millrace.tracking.server import TrackingUnavailable, connect
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Move the alias back; 0 if it moved."""
+    parser = argparse.ArgumentParser(prog="make rollback", description=__doc__)
+    parser.add_argument("dataset", help="name of the data set whose champion is to go")
+    dataset = parser.parse_args(arguments).dataset
+    try:
+        settings = Settings.from_environment()
+        with lease(lake(settings), f"champion/{dataset}"):
+            left, restored = roll_back(connect(settings), dataset)
+    except (MillraceError, TrackingUnavailable) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{dataset}: version {restored.version} is the champion again, in place of {left.version}."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

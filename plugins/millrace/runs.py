@@ -1,0 +1,166 @@
+"""The Airflow edge of the pipelines: what a DAG run says about the partition, and DAG options.
+
+Light at parse time: no step and no heavy library is imported here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import CronPartitionTimetable, Param, get_current_context
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from millrace.datasets import DatasetSpec
+from millrace.errors import MillraceError
+from millrace.settings import Settings
+from millrace.spec_docs import describe_spec
+from millrace.storage import Store, open_store
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseSensorOperator
+
+    from millrace.steps.run import Run
+
+PARTITION = r"^\d{4}-\d{2}-\d{2}$"
+WAIT = dt.timedelta(hours=12)
+
+DEFAULTS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": dt.timedelta(seconds=30),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": dt.timedelta(minutes=10),
+    "retry_policy": ExceptionRetryPolicy(
+        [RetryRule(MillraceError, RetryAction.FAIL, reason="a retry cannot cure this")]
+    ),
+    "execution_timeout": dt.timedelta(hours=2),
+}
+
+
+def dag_options(spec: DatasetSpec) -> dict[str, Any]:
+    """The arguments of `@dag` for one data set."""
+    return {
+        "dag_id": spec.name,
+        "catchup": False,
+        "max_active_runs": 4,
+        "params": form(spec),
+        "tags": ["tabular", *spec.tags],
+        "doc_md": describe_spec(spec),
+        "default_args": {**DEFAULTS, "owner": spec.owner},
+        "user_defined_macros": {"partition_of": partition_of},
+    }
+
+
+def schedule_of(spec: DatasetSpec) -> CronPartitionTimetable | None:
+    """Run at each tick of the spec's cron for the partition of that day, from the next tick on."""
+    if spec.schedule is None:
+        return None
+    return CronPartitionTimetable(
+        spec.schedule, timezone="UTC", run_offset=0, key_format="%Y-%m-%d", run_immediately=False
+    )
+
+
+def form(spec: DatasetSpec) -> dict[str, Param]:
+    """What a person can choose when starting a run."""
+    names = list(spec.candidates)
+    return {
+        "partition": Param(
+            None, type=["null", "string"], format="date", pattern=PARTITION,
+            description="Day of the data (YYYY-MM-DD); empty for the day of the run",
+        ),
+        "engine": Param(
+            "auto", enum=["auto", "local"], description="Where training and predictions run",
+        ),
+        "candidates": Param(
+            names, type="array", items={"type": "string", "enum": names}, minItems=1,
+            uniqueItems=True, examples=names, description="Which candidates to train",
+        ),
+        "promote": Param(
+            "auto", enum=["auto", "yes", "no"],
+            description="May the champion move, if the gates hold? auto: unless in a backfill",
+        ),
+        "again": Param(
+            False, type="boolean", description="Make outputs anew even where published ones answer",
+        ),
+    }  # fmt: skip
+
+
+def partition_of(dag_run: Any, params: Mapping[str, Any]) -> str:
+    """The partition of a run: the form's, the schedule's, or the day it belongs to (UTC).
+
+    Raises:
+        MillraceError: it is no day.
+    """
+    moment = dag_run.logical_date or dag_run.run_after
+    found = (
+        params.get("partition")
+        or dag_run.partition_key
+        or moment.astimezone(dt.UTC).strftime("%Y-%m-%d")
+    )
+    try:
+        dt.date.fromisoformat(found)
+    except ValueError:
+        raise MillraceError(f"the partition is {found!r}; write a day as YYYY-MM-DD") from None
+    if not re.match(PARTITION, found):
+        raise MillraceError(f"the partition is {found!r}; write a day as YYYY-MM-DD")
+    return str(found)
+
+
+def this_run(spec: DatasetSpec) -> Run:
+    """The run that the current task belongs to."""
+    from millrace.steps.run import Run
+
+    context = get_current_context()
+    params, dag_run = context["params"], context["dag_run"]
+    settings = Settings.from_environment()
+    return Run(
+        spec,
+        partition_of(dag_run, params),
+        lake(settings),
+        settings,
+        tuple(params["candidates"]),
+        engine=engine_of(params["engine"]),
+        promote=params["promote"],
+        backfill=dag_run.run_type == "backfill",
+        again=params["again"],
+    )
+
+
+def engine_of(choice: str) -> str:
+    """The engine that `auto` stands for: the one place where this is decided."""
+    return "local" if choice == "auto" else choice
+
+
+def lake(settings: Settings) -> Store:
+    """The configured data lake; an S3 lake is reached through the Airflow connection."""
+    if not settings.lake.startswith("s3://"):
+        return open_store(settings.lake)
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    return open_store(settings.lake, S3Hook(settings.aws_connection).get_conn())
+
+
+def raw_sensor(spec: DatasetSpec, task_id: str) -> BaseSensorOperator:
+    """A deferrable sensor on the partition's raw files, by the provider of the lake."""
+    settings = Settings.from_environment()
+    awaited = spec.raw.ready or spec.raw.files
+    path = f"{settings.lake}/raw/{spec.name}/{{{{ partition_of(dag_run, params) }}}}/{awaited}"
+    options: dict[str, Any] = {
+        "task_id": task_id,
+        "deferrable": True,
+        "poke_interval": 10,
+        "timeout": WAIT.total_seconds(),
+        "execution_timeout": WAIT + dt.timedelta(minutes=5),
+        "doc_md": f"Waits for `{path}`, for at most {WAIT.total_seconds() / 3600:.0f} hours.",
+    }
+    if settings.lake.startswith("s3://"):
+        from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+
+        return S3KeySensor(
+            bucket_key=path, wildcard_match=True, aws_conn_id=settings.aws_connection, **options
+        )
+    from airflow.providers.standard.sensors.filesystem import FileSensor
+
+    return FileSensor(filepath=path, **options)

@@ -1,0 +1,141 @@
+"""Step: judge every candidate on the test rows, and publish the report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from millrace.errors import MillraceError
+from millrace.evaluate import bootstrap_intervals, confusion, score
+from millrace.metrics import better
+from millrace.pages import evaluation_page
+from millrace.promotion import check_gates
+from millrace.publish import Attempt, Published, publish
+from millrace.steps.run import Run, content_of, log_rate
+from millrace.training import MODEL, model_facts
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(run: Run) -> dict[str, Any]:
+    """Score every candidate on the test rows, name the winner, publish summary and report.
+
+    The winner has the best out-of-fold score on the train split; the test rows judge it and have
+    no say in the choice.
+    """
+    processed = run.published("processed", "", "preprocess")
+    models = {name: run.published("models", name, "train") for name in run.candidates}
+    predictions = {name: run.published("predictions", name, "transform") for name in run.candidates}
+    inputs = [processed, *models.values(), *predictions.values()]
+    published = publish(
+        run.store, run.place("reports", "evaluation"),
+        depends_on={
+            "labels": content_of(processed, "test/labels.csv"),
+            "models": {name: model.manifest.content for name, model in models.items()},
+            "predictions": {name: item.manifest.content for name, item in predictions.items()},
+            "spec": run.spec.fingerprint("name", "description", "metric", "gates"),
+        },
+        inputs={item.uri: item.manifest.content for item in inputs},
+        build=lambda attempt: _build_evaluation(run, processed, models, predictions, attempt),
+        again=run.again,
+    )  # fmt: skip
+    return published.facts
+
+
+def _build_evaluation(
+    run: Run,
+    processed: Published,
+    models: dict[str, Published],
+    predictions: dict[str, Published],
+    attempt: Attempt,
+) -> None:
+    started = time.monotonic()
+    target = labels_of(run, processed)
+    probability = {
+        name: probabilities(item.path("predictions.csv"), target)
+        for name, item in predictions.items()
+    }
+    candidates = [_score(name, models[name], target, probability[name]) for name in run.candidates]
+    winner = _winner(candidates, run.spec.metric)
+    summary = {
+        "dataset": run.spec.name, "description": run.spec.description, "partition": run.partition,
+        "engine": run.engine, "metric": run.spec.metric, "winner": winner["candidate"],
+        "rows": processed.facts["rows"], "positive_rate": processed.facts["positive_rate"],
+        "candidates": candidates, "gates": check_gates(run.spec.gates, winner["metrics"]),
+        "data_fingerprint": processed.manifest.content, "code_fingerprint": processed.manifest.code,
+        "git_commit": processed.manifest.git_commit, "created": processed.manifest.created,
+    }  # fmt: skip
+    attempt.write_json("summary.json", summary)
+    arrays = {"target": target.to_numpy(), "probability": probability}
+    attempt.write("report.html", evaluation_page(summary, arrays))
+    attempt.facts |= {
+        "winner": winner["candidate"],
+        "metrics": winner["metrics"],
+        "gates": summary["gates"],
+    }
+    for item in candidates:
+        scores = ", ".join(f"{metric} {value:.4f}" for metric, value in item["metrics"].items())
+        log.info("%s%s: %s", item["candidate"], " (winner)" if item is winner else "", scores)
+    log_rate("Evaluated", len(target) * len(candidates), started)
+
+
+def labels_of(run: Run, processed: Published) -> pd.Series:
+    """The test rows' targets by row id."""
+    labels = pd.read_csv(processed.path("test/labels.csv"), dtype={0: str}, keep_default_na=False)
+    return labels.set_index(labels.columns[0])[run.spec.target.column]
+
+
+def probabilities(path: Path, target: pd.Series) -> np.ndarray:
+    """Predictions in the order of the labels, joined by row id.
+
+    Raises:
+        MillraceError: rows are missing or were not asked for.
+    """
+    predicted = pd.read_csv(
+        path, header=None, names=["id", "p"], dtype={"id": str}, keep_default_na=False
+    ).set_index("id")["p"]
+    if len(predicted) != len(target) or not predicted.index.isin(target.index).all():
+        raise MillraceError(
+            f"{path} holds {len(predicted)} predictions for {len(target)} test rows;"
+            " run transform again"
+        )
+    return predicted.loc[target.index].to_numpy()
+
+
+def _score(
+    name: str, model: Published, target: pd.Series, probability: np.ndarray
+) -> dict[str, Any]:
+    facts = model_facts(model.path(MODEL))
+    threshold = facts["threshold"]
+    kept = (
+        "algorithm",
+        "hyperparameters",
+        "threshold",
+        "threshold_rule",
+        "cross_validation",
+        "importance",
+    )
+    return {
+        "candidate": name,
+        **{field: facts[field] for field in kept},
+        "metrics": score(target, probability, threshold),
+        "intervals": bootstrap_intervals(target, probability, threshold),
+        "confusion": confusion(target, probability, threshold),
+        "seconds": model.facts["seconds"],
+    }
+
+
+def _winner(candidates: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
+    best = candidates[0]
+    for item in candidates[1:]:
+        # Without cross-validation (too few rows) the test rows have to decide.
+        folds = "cross_validation" if metric in item["cross_validation"] else "metrics"
+        if better(metric, item[folds][metric], best[folds][metric]):
+            best = item
+    return best

@@ -1,0 +1,107 @@
+"""Step: log the published evaluation to MLflow, or spool it where MLflow does not answer."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from millrace.datasets import DatasetSpec, load_spec
+from millrace.publish import Published
+from millrace.settings import Settings
+from millrace.steps.promote import promote_published
+from millrace.steps.run import Run
+from millrace.storage import Store
+from millrace.tracking import spool
+from millrace.tracking.runs import Evaluation, Logged, log_evaluation
+from millrace.tracking.server import TrackingUnavailable, connect, within_budget
+from millrace.training import MODEL
+
+log = logging.getLogger(__name__)
+
+
+def log_to_mlflow(run: Run) -> dict[str, Any]:
+    """Log the evaluation of this run's partition, and what waits in the spool.
+
+    Never blocks for longer than the budget: what MLflow does not take in time is spooled.
+    """
+    try:
+        logged = within_budget(run.settings, lambda: log_published(run))
+    except TrackingUnavailable as error:
+        spool.add(run.store, spool.Pending.of(run, str(error)))
+        return {"spooled": True}
+    log.info("MLflow run: %s", logged.url)
+    return {"spooled": False, **asdict(logged)}
+
+
+def log_spooled(store: Store, settings: Settings) -> int:
+    """Log and promote what waits in the spool; returns how many entries were taken out of it."""
+    done = 0
+    for entry in spool.entries(store):
+        spec = load_spec(settings.datasets / f"{entry.dataset}.yaml")
+        run = Run(
+            spec, entry.partition, store, settings, tuple(spec.candidates),
+            engine=entry.engine, promote=entry.promote, backfill=entry.backfill,
+        )  # fmt: skip
+        try:
+            logged = within_budget(settings, functools.partial(log_published, run))
+            verdict = promote_published(run)
+        except TrackingUnavailable as error:
+            log.warning("%s; the spool keeps its entries.", error)
+            break
+        spool.remove(store, entry)
+        done += 1
+        log.info("Logged %s from the spool: %s; %s", entry.key, logged.url, verdict["reasons"])
+    return done
+
+
+def log_published(run: Run) -> Logged:
+    """Log what is published for the run's partition."""
+    evaluation = run.published("reports", "evaluation", "evaluate")
+    processed = run.published("processed", "", "preprocess")
+    validation = run.published("reports", "validation", "validate_raw")
+    summary = evaluation.json("summary.json")
+    names = [candidate["candidate"] for candidate in summary["candidates"]]
+    pages = [
+        evaluation.path("report.html"),
+        processed.path("statistics.html"),
+        validation.path("validation.html"),
+    ]
+    return log_evaluation(
+        connect(run.settings),
+        Evaluation(
+            key=evaluation.manifest.cause,
+            summary=summary,
+            models={name: run.published("models", name, "train").path(MODEL) for name in names},
+            artifacts={"report": [*pages, evaluation.path("summary.json")]},
+            example=example_record(run.spec, processed.json("train/transformation.json")),
+            tags=_tags(run, evaluation, processed),
+        ),
+    )
+
+
+def _tags(run: Run, evaluation: Published, processed: Published) -> dict[str, str]:
+    return {
+        "millrace.dataset": run.spec.name,
+        "millrace.partition": run.partition,
+        "millrace.engine": run.engine,
+        "millrace.data": processed.manifest.content,
+        "millrace.code": evaluation.manifest.code,
+        "mlflow.source.git.commit": evaluation.manifest.git_commit,
+        "mlflow.source.name": "millrace",
+    }
+
+
+def example_record(spec: DatasetSpec, state: dict[str, Any]) -> dict[str, Any]:
+    """A raw record to try the model with: the spec's examples, else what is usual."""
+    usual = {feature["name"]: feature["fill"] for feature in state["features"]}
+    record: dict[str, Any] = {}
+    for item in state["inputs"]:
+        given = spec.columns[item["name"]].example
+        value = given if given is not None else usual.get(item["name"])
+        if item["type"] == "number":
+            record[item["name"]] = float(value or 0)
+        else:
+            record[item["name"]] = str(value or "")
+    return record

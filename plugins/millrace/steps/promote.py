@@ -1,0 +1,153 @@
+"""Step: register the winner and, where it has earned it, make it the champion."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millrace.errors import MillraceError
+from millrace.evaluate import score
+from millrace.lease import lease
+from millrace.promotion import Verdict, decide
+from millrace.publish import Published
+from millrace.steps.evaluate import labels_of, probabilities
+from millrace.steps.run import Run
+from millrace.tracking import registry, spool
+from millrace.tracking.runs import find_logged
+from millrace.tracking.server import TrackingUnavailable, connect, within_budget
+from millrace.training import MODEL, transform_locally, unpacked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+log = logging.getLogger(__name__)
+
+
+def promote(run: Run) -> dict[str, Any]:
+    """Register the winner, and make it champion where it has earned it.
+
+    Where MLflow does not answer, the promotion waits in the spool.
+    """
+    try:
+        return promote_published(run)
+    except TrackingUnavailable as error:
+        spool.add(run.store, spool.Pending.of(run, str(error)))
+        return {"version": None, "champion": False, "reasons": f"waits in the spool: {error}"}
+
+
+def promote_published(run: Run) -> dict[str, Any]:
+    """Register the winner of the run's partition and judge it; safe to repeat and to run twice.
+
+    Returns:
+        version, whether it is the champion now, and the reasons.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer in time.
+        RegistryError: a registered artifact is not what it should be; the alias stays.
+    """
+    with lease(run.store, f"champion/{run.spec.name}"):
+        return within_budget(run.settings, lambda: _promote(run, connect(run.settings)))
+
+
+def _promote(run: Run, client: MlflowClient) -> dict[str, Any]:
+    evaluation = run.published("reports", "evaluation", "evaluate")
+    summary = evaluation.json("summary.json")
+    winner = next(item for item in summary["candidates"] if item["candidate"] == summary["winner"])
+    version = _register(run, client, evaluation, winner["candidate"])
+    champion = registry.champion(client, run.spec.name)
+    if champion is not None and champion.version == version.version:
+        verdict = Verdict(True, ("it is the champion already",))
+    else:
+        with registry.verified_bundle(version):
+            verdict = _judge(run, summary, winner, version, champion)
+            if verdict.promote:
+                registry.move_champion(client, version, champion)
+        client.set_model_version_tag(version.name, version.version, registry.VERDICT, str(verdict))
+    standing = "is the champion" if verdict.promote else "does not become champion"
+    log.info(
+        "Version %s of %s (%s) %s: %s.",
+        version.version,
+        version.name,
+        winner["candidate"],
+        standing,
+        verdict,
+    )
+    return {"version": version.version, "champion": verdict.promote, "reasons": str(verdict)}
+
+
+def _register(run: Run, client: MlflowClient, evaluation: Published, winner: str) -> ModelVersion:
+    logged = find_logged(client, run.spec.name, evaluation.manifest.cause)
+    if logged is None:
+        raise TrackingUnavailable(
+            f"the evaluation of {run.spec.name} {run.partition} is not in MLflow yet"
+        )
+    with unpacked(run.published("models", winner, "train").path(MODEL)) as folder:
+        content = registry.content_hash(folder)
+    tags = {"millrace.partition": run.partition, "millrace.candidate": winner}
+    return registry.register(
+        client, run.spec.name, logged.model_uris[winner], logged.run_id, content, tags
+    )
+
+
+def _judge(
+    run: Run,
+    summary: dict[str, Any],
+    winner: dict[str, Any],
+    version: ModelVersion,
+    champion: ModelVersion | None,
+) -> Verdict:
+    metric = run.spec.metric
+    asked = run.promote == "yes" or (run.promote == "auto" and not run.backfill)
+    rolled_back = version.tags.get(registry.ROLLED_BACK) == "true" and run.promote != "yes"
+    try:
+        opponent = _champion_scores(run, champion)[metric] if champion and asked else None
+    except MillraceError as error:
+        return Verdict(False, (f"the champion cannot be compared: {error}",))
+    return decide(
+        summary["gates"],
+        metric,
+        winner["metrics"][metric],
+        opponent,
+        asked=asked,
+        rolled_back=rolled_back,
+    )
+
+
+def _champion_scores(run: Run, champion: ModelVersion) -> dict[str, float]:
+    """The champion's scores on this run's test rows, with its own transformation and threshold.
+
+    Raises:
+        MillraceError: it needs columns these rows lack.
+    """
+    processed = run.published("processed", "", "preprocess")
+    target = labels_of(run, processed)
+    with registry.verified_bundle(champion) as bundle, tempfile.TemporaryDirectory() as scratch:
+        rows, predictions = Path(scratch) / "rows.csv", Path(scratch) / "predictions.csv"
+        _write_rows(processed, bundle, rows)
+        transform_locally(bundle, rows, predictions, timeout=run.settings.job_timeout)
+        threshold = json.loads((bundle / "model.json").read_text())["threshold"]
+        return score(target, probabilities(predictions, target), threshold)
+
+
+def _write_rows(processed: Published, bundle: Path, path: Path) -> None:
+    """The test rows with the columns of another model, in its order."""
+    import pandas as pd
+
+    names = [item["name"] for item in processed.json("train/transformation.json")["inputs"]]
+    needed = [
+        item["name"] for item in json.loads((bundle / "transformation.json").read_text())["inputs"]
+    ]
+    if missing := sorted(set(needed) - set(names)):
+        raise MillraceError(f"it needs the columns {missing}, which this partition's rows lack")
+    rows = pd.read_csv(
+        processed.path("test/test.csv"),
+        header=None,
+        names=["", *names],
+        dtype=str,
+        keep_default_na=False,
+    )
+    rows[["", *needed]].to_csv(path, header=False, index=False)

@@ -1,0 +1,129 @@
+"""The model registry: versions of a data set's model, and the alias `champion`."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from millrace.errors import MillraceError
+from millrace.publish import sha256_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CONTENT, REPLACES, ROLLED_BACK, VERDICT = (
+    "millrace.content", "millrace.replaces", "millrace.rolled_back", "millrace.verdict",
+)  # fmt: skip
+
+
+class RegistryError(MillraceError):
+    """A registered model is not what it should be; the message says what to do."""
+
+
+def content_hash(bundle: Path) -> str:
+    """SHA-256 over names and hashes of a model's files."""
+    digest = hashlib.sha256()
+    for path in sorted(item for item in bundle.rglob("*") if item.is_file()):
+        digest.update(f"{path.relative_to(bundle).as_posix()} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def register(
+    client: MlflowClient,
+    name: str,
+    model_uri: str,
+    run_id: str,
+    content: str,
+    tags: Mapping[str, str],
+) -> ModelVersion:
+    """The version of this model; made only where it is not registered yet."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.source == model_uri:
+            return version
+    return client.create_model_version(
+        name, model_uri, run_id=run_id, tags={**tags, CONTENT: content},
+        model_id=model_uri.removeprefix("models:/"),
+    )  # fmt: skip
+
+
+def champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    """The version that carries the alias, None where none does."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+@contextmanager
+def verified_bundle(version: ModelVersion) -> Iterator[Path]:
+    """The files of a version, downloaded and checked against the hash it was registered with.
+
+    Raises:
+        RegistryError: files are missing or differ.
+    """
+    import mlflow
+
+    label = f"version {version.version} of {version.name}"
+    with tempfile.TemporaryDirectory(prefix="millrace-registry-") as scratch:
+        try:
+            mlflow.artifacts.download_artifacts(version.source, dst_path=scratch)
+        except (mlflow.MlflowException, OSError) as error:
+            raise RegistryError(
+                f"the artifact of {label} cannot be read from {version.source}: {error}"
+            ) from error
+        bundles = [path for path in Path(scratch).rglob("bundle") if path.is_dir()]
+        found = content_hash(bundles[0]) if bundles else "no files"
+        if found != version.tags.get(CONTENT):
+            raise RegistryError(
+                f"the artifact of {label} is not the one that was registered: "
+                f"found {found}, registered {version.tags.get(CONTENT)}; run its partition again"
+            )
+        yield bundles[0]
+
+
+def move_champion(
+    client: MlflowClient, version: ModelVersion, present: ModelVersion | None
+) -> None:
+    """Point the alias at `version`, and remember which version it replaces."""
+    if present is not None:
+        client.set_model_version_tag(version.name, version.version, REPLACES, present.version)
+    client.delete_model_version_tag(version.name, version.version, ROLLED_BACK)
+    client.set_registered_model_alias(version.name, CHAMPION, version.version)
+
+
+def roll_back(client: MlflowClient, name: str) -> tuple[ModelVersion, ModelVersion]:
+    """Put the champion's predecessor back; returns (the version left, the version restored).
+
+    Raises:
+        RegistryError: there is no champion, it replaced none, or the predecessor's artifact is bad.
+    """
+    present = champion(client, name)
+    if present is None:
+        raise RegistryError(f"{name} has no champion; run its pipeline first")
+    previous = present.tags.get(REPLACES)
+    if previous is None:
+        raise RegistryError(
+            f"version {present.version} of {name} is its first champion; it replaced none"
+        )
+    restored = client.get_model_version(name, previous)
+    with verified_bundle(restored):
+        client.set_registered_model_alias(name, CHAMPION, previous)
+    client.set_model_version_tag(name, present.version, ROLLED_BACK, "true")
+    return present, restored

@@ -1,0 +1,92 @@
+"""Reaching the MLflow server without ever waiting long for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import requests
+
+from millrace.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Result = TypeVar("Result")
+PROBE_TIMEOUT = 5  # seconds
+
+# MLflow's own defaults make one call to a dead server last four minutes.
+CLIENT_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+class TrackingUnavailable(RuntimeError):
+    """MLflow does not answer, or not in time."""
+
+
+def connect(settings: Settings) -> MlflowClient:
+    """A client of the configured server.
+
+    Raises:
+        TrackingUnavailable: the server does not answer its health check.
+    """
+    if not is_healthy(settings):
+        raise TrackingUnavailable(
+            f"MLflow does not answer at {settings.mlflow_uri} (MLFLOW_TRACKING_URI)"
+        )
+    for name, value in CLIENT_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    # Says in each run that the environment has no pip; the requirements are written all the same.
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    return mlflow.MlflowClient()
+
+
+def is_healthy(settings: Settings) -> bool:
+    """Whether the server answers."""
+    try:
+        return requests.get(f"{settings.mlflow_uri}/health", timeout=PROBE_TIMEOUT).ok
+    except requests.RequestException:
+        return False
+
+
+def within_budget(settings: Settings, work: Callable[[], Result]) -> Result:
+    """Do `work` against MLflow within the configured seconds.
+
+    Raises:
+        TrackingUnavailable: the time ran out, or the work failed and the server no longer answers.
+        Exception: whatever `work` raised while the server is well.
+    """
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="mlflow", daemon=True)
+    thread.start()
+    thread.join(settings.mlflow_budget)
+    if thread.is_alive():
+        raise TrackingUnavailable(
+            f"MLflow at {settings.mlflow_uri} took more than {settings.mlflow_budget:g} s"
+            " (MILLRACE_MLFLOW_BUDGET)"
+        )
+    if errors:
+        if not isinstance(errors[0], TrackingUnavailable) and not is_healthy(settings):
+            raise TrackingUnavailable(
+                f"MLflow at {settings.mlflow_uri} stopped answering"
+            ) from errors[0]
+        raise errors[0]
+    return results[0]
