@@ -203,12 +203,13 @@ def _read_columns(
             ignore_empty_lines=len(header) > 1, invalid_row_handler=skip,
         ),
         convert_options=pacsv.ConvertOptions(
-            column_types={name: pa.string() for name in header}, include_columns=expected,
+            column_types=dict.fromkeys(header, pa.large_string()), include_columns=expected,
             strings_can_be_null=False,
         ),
     )  # fmt: skip
-    trimmed = [pc.utf8_trim_whitespace(table.column(name)) for name in expected]
-    return pa.table(trimmed, names=expected)
+    for place, name in enumerate(expected):  # one by one: what was not trimmed is freed at once
+        table = table.set_column(place, name, pc.utf8_trim_whitespace(table.column(place)))
+    return table
 
 
 def _ragged(file: str, number: int, row: Any, raw: Raw) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from millrace.datasets import Column, DatasetSpec
 from millrace.validate import ROW_ID
 
 MISSING = "(missing)"
+CHUNK = 100_000  # rows whose text stands in memory as Python objects at a time
 
 
 def split(clean: pd.DataFrame, spec: DatasetSpec) -> np.ndarray:
@@ -62,9 +64,23 @@ def fit(train: pd.DataFrame, spec: DatasetSpec) -> dict[str, Any]:
         "engineered": engineered,
         "features": raw,
     }
-    values = transformation.engineer(state, transformation.columns_of(state, train))
+    values = _engineered(state, train)
     made = [_fit_engineered(item, values[item["name"]], spec) for item in engineered]
     return {**state, "features": [*raw, *made]}
+
+
+def _engineered(state: dict[str, Any], frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    names = [item["name"] for item in state["engineered"]]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for rows in _chunks(frame) if names else ():
+        values = transformation.engineer(state, transformation.columns_of(state, frame.iloc[rows]))
+        for name in names:
+            parts[name].append(values[name])
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _chunks(frame: pd.DataFrame) -> Iterator[slice]:
+    return (slice(start, start + CHUNK) for start in range(0, max(len(frame), 1), CHUNK))
 
 
 def _engineered_state(name: str, spec: DatasetSpec) -> dict[str, Any]:
@@ -134,5 +150,9 @@ def _fit_engineered(item: dict[str, Any], values: np.ndarray, spec: DatasetSpec)
 
 def transformed(state: dict[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
     """The model's columns of a frame: float64, one column a feature name."""
-    matrix = transformation.apply(state, transformation.columns_of(state, frame))
-    return pd.DataFrame(matrix, columns=transformation.feature_names(state), copy=False)
+    names = transformation.feature_names(state)
+    matrix = np.empty((len(frame), len(names)), order="F")  # so that each column is one array
+    for rows in _chunks(frame):
+        columns = transformation.columns_of(state, frame.iloc[rows])
+        matrix[rows] = transformation.apply(state, columns)
+    return pd.DataFrame(matrix, columns=names, copy=False)

@@ -11,8 +11,8 @@ import functools
 import hashlib
 import json
 import logging
+import shutil
 import subprocess
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -79,7 +79,6 @@ class Published:
     store: Store
     place: str
     manifest: Manifest
-    _copies: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def uri(self) -> str:
@@ -101,14 +100,17 @@ class Published:
             raise LakeError(
                 f"{self.uri} has no file {name!r}; it has {sorted(self.manifest.files)}"
             )
-        self._copies = self._copies or tempfile.TemporaryDirectory(prefix="millrace-read-")
-        path = self.store.local(
-            f"{self.place}/{self.manifest.attempt}/{name}", Path(self._copies.name)
-        )
-        if not path.exists() or sha256_of(path) != self.manifest.files[name]["sha256"]:
+        key = f"{self.place}/{self.manifest.attempt}/{name}"
+        try:
+            path = self.store.local(key)
+            found = sha256_of(path)
+        except FileNotFoundError:
+            found = "missing"
+        if found != self.manifest.files[name]["sha256"]:
+            what = "is gone" if found == "missing" else "is not the file that was published"
             raise LakeError(
-                f"{path} is not the file that was published; "
-                "delete the manifest beside it and run the step again"
+                f"{self.store.uri(key)} {what}; delete"
+                f" {self.store.uri(f'{self.place}/{MANIFEST}')} and run the step again"
             )
         return path
 
@@ -191,18 +193,13 @@ def publish(
             code_fingerprint(), git_commit(), datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
         store.store(folder, prefix)
-        store.replace(f"{place}/{MANIFEST}", _dump(manifest), version)
-    except Conflict:
-        store.delete(prefix)
-        winner = read_published(store, place)
-        if winner and winner.manifest.cause == cause:
-            log.info("Another copy of this task published %s first; its output stands.", winner.uri)
-            return winner
-        raise
     except BaseException:
-        store.delete(prefix)
+        shutil.rmtree(folder, ignore_errors=True)
+        _remove(store, prefix)
         raise
-    published = Published(store, str(place), manifest)
+    published = _put_in_place(store, place, manifest, version)
+    if published.manifest != manifest:
+        return published
     log.info("Published %s: %d files, %s bytes.", published.uri, len(manifest.files),
              f"{sum(facts['size'] for facts in manifest.files.values()):,}")  # fmt: skip
     _remove_abandoned(
@@ -211,10 +208,31 @@ def publish(
     return published
 
 
+def _put_in_place(store: Store, place: Place, manifest: Manifest, version: str | None) -> Published:
+    """The atomic step; returns what is published after it."""
+    try:
+        store.replace(f"{place}/{MANIFEST}", _dump(manifest), version)
+    except Exception as error:
+        # An error does not say that nothing was written: the answer may have been lost.
+        winner = read_published(store, place)
+        if winner is None or winner.manifest.attempt != manifest.attempt:
+            _remove(store, f"{place}/{manifest.attempt}")
+            if not (
+                isinstance(error, Conflict) and winner and winner.manifest.cause == manifest.cause
+            ):
+                raise
+            log.info("Another copy of this task published %s first; its output stands.", winner.uri)
+            return winner
+    return Published(store, str(place), manifest)
+
+
 @functools.cache
 def code_fingerprint() -> str:
     """SHA-256 over the sources that make the outputs: the core and the scripts that are sent."""
-    sources = sorted([*Path(__file__).parent.rglob("*.py"), *(PROJECT / "include").rglob("*.py")])
+    folders = (Path(__file__).parent, PROJECT / "include")
+    sources = sorted(
+        path for folder in folders for kind in ("*.py", "*.j2") for path in folder.rglob(kind)
+    )
     digest = hashlib.sha256()
     for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -247,7 +265,10 @@ def _read(store: Store, place: Place) -> tuple[Published | None, str | None]:
     try:
         manifest = Manifest(**json.loads(found[0]))
     except (ValueError, TypeError) as error:
-        raise LakeError(f"{store.uri(str(place))}/{MANIFEST} is no manifest: {error}") from error
+        raise LakeError(
+            f"{store.uri(f'{place}/{MANIFEST}')} is no manifest ({error});"
+            " delete it and run the step again"
+        ) from error
     return Published(store, str(place), manifest), found[1]
 
 
@@ -279,4 +300,12 @@ def _remove_abandoned(store: Store, place: Place, keep: set[str]) -> None:
             ages[head] = max(ages.get(head, 0.0), entry.modified)
     for head, modified in ages.items():
         if time.time() - modified > ABANDONED_AFTER:
-            store.delete(f"{place}/{head}")
+            _remove(store, f"{place}/{head}")
+
+
+def _remove(store: Store, prefix: str) -> None:
+    """Remove an attempt that nobody reads; what cannot be removed now harms nobody."""
+    try:
+        store.delete(prefix)
+    except Exception as error:
+        log.warning("%s could not be removed: %s", store.uri(prefix), error)

@@ -6,7 +6,9 @@ in Airflow connections.
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,21 +51,39 @@ class Settings:
         Raises:
             SettingsError: a variable holds something that cannot be used.
         """
-        home = Path(environment.get("MILLRACE_HOME") or PROJECT / "var").resolve()
-        lake = environment.get("MILLRACE_LAKE") or str(home / "lake")
-        if "://" in lake and not lake.startswith("s3://"):
-            raise SettingsError(
-                f"MILLRACE_LAKE is {lake!r}; write a local folder or s3://bucket/prefix"
-            )
+        home = _folder(environment.get("MILLRACE_HOME") or PROJECT / "var")
         return cls(
             home=home,
-            lake=lake if "://" in lake else str(Path(lake).resolve()),
-            datasets=Path(environment.get("MILLRACE_DATASETS") or PROJECT / "include" / "datasets"),
-            mlflow_uri=environment.get("MLFLOW_TRACKING_URI") or "http://127.0.0.1:5000",
+            lake=_lake(environment.get("MILLRACE_LAKE") or str(home / "lake")),
+            datasets=_folder(environment.get("MILLRACE_DATASETS") or PROJECT / "include/datasets"),
+            mlflow_uri=_server(environment.get("MLFLOW_TRACKING_URI") or "http://127.0.0.1:5000"),
             mlflow_budget=_seconds(environment, "MILLRACE_MLFLOW_BUDGET", 45),
             job_timeout=_seconds(environment, "MILLRACE_JOB_TIMEOUT", 3600),
             aws_connection=environment.get("MILLRACE_AWS_CONNECTION") or "aws_default",
         )
+
+
+def _folder(path: str | Path) -> Path:
+    return Path(path).expanduser().resolve()
+
+
+def _lake(root: str) -> str:
+    """A lake's root; a mistyped `s3:/bucket` must not quietly become a folder of that name."""
+    if re.fullmatch(r"s3://[^/\s]+(/.*)?", root):
+        return root.rstrip("/")
+    if re.match(r"\w+:", root):
+        raise SettingsError(
+            f"MILLRACE_LAKE is {root!r}; write a local folder or s3://bucket/prefix"
+        )
+    return str(_folder(root))
+
+
+def _server(uri: str) -> str:
+    if not re.match(r"https?://[^/\s]", uri):
+        raise SettingsError(
+            f"MLFLOW_TRACKING_URI is {uri!r}; write the address of a server, http://host:port"
+        )
+    return uri.rstrip("/")
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
@@ -74,6 +94,6 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
         raise SettingsError(
             f"{name} is {text!r}; write a number of seconds, such as {default}"
         ) from None
-    if value <= 0:
+    if not (math.isfinite(value) and value > 0):
         raise SettingsError(f"{name} is {text!r}; write a positive number of seconds")
     return value

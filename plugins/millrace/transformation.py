@@ -122,15 +122,15 @@ def _extracted(texts: np.ndarray, item: Mapping[str, Any]) -> np.ndarray:
     canonical = {
         found: label for label, spellings in item["spellings"].items() for found in spellings
     }
-    made = np.full(len(texts), other, dtype="object")
-    for place, text in enumerate(texts):
-        match = search(text) if text is not None else None
-        if match and match.group(1) is not None:
-            value = match.group(1).strip()
-            value = canonical.get(value, value)
-            if not keep or value in keep:
-                made[place] = value
-    return made
+
+    def label_of(part: str) -> str:
+        label = canonical.get(part.strip(), part.strip())
+        return label if not keep or label in keep else other
+
+    matches = (search(text) if text is not None else None for text in texts)
+    parts = [match[1] if match else None for match in matches]
+    labels = {part: other if part is None else label_of(part) for part in set(parts)}
+    return np.array([labels[part] for part in parts], dtype="object")
 
 
 def _encode(feature: Mapping[str, Any], values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from millrace.component import MARK, NAME, processes
+from millrace.settings import PROJECT
+from millrace.stack.component import MARK, NAME, processes
 
 # A leader with an idle child and a child that has a child of its own, as a worker with a task.
 LEADER = """
@@ -26,7 +27,8 @@ subprocess.Popen(["sleep", "63"]).wait()
 
 
 def environment(home: Path, name: str) -> dict[str, str]:
-    return {**os.environ, MARK: str(home), NAME: name}
+    plugins = str(PROJECT / "plugins")
+    return {**os.environ, "PYTHONPATH": plugins, MARK: str(home), NAME: name}
 
 
 def running(home: Path) -> dict[str, psutil.Process]:
@@ -51,7 +53,7 @@ def leader(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def succeed(home: Path, name: str) -> str:
-    command = [sys.executable, "-m", "millrace.component", "echo", "started"]
+    command = [sys.executable, "-m", "millrace.stack.component", "echo", "started"]
     return subprocess.run(
         command, env=environment(home, name), text=True, capture_output=True, check=True, timeout=20
     ).stdout

@@ -21,7 +21,7 @@ def make(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
     }
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(
-        command, cwd=folder, env={**clean, **variables}, text=True, capture_output=True
+        command, cwd=folder, env={**clean, **variables}, text=True, capture_output=True, check=False
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from millrace.ports import PortError, Ports, available, is_free, owner
+from millrace.stack.ports import PortError, Ports, available, is_free, owner
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-
-from millrace.evaluate import compare, curves
+from millrace.evaluate import compare
 from millrace.metrics import METRICS, better
-from millrace.pages import figures
-from millrace.pages.charts import Chart
+from millrace.pages.figures import Chart
 from millrace.pages.render import render
 
 Candidate = dict[str, Any]
@@ -23,31 +20,28 @@ OPTIONAL: Candidate = {
 }
 
 
-def evaluation_page(summary: dict[str, Any], arrays: dict[str, Any]) -> str:
+def evaluation_page(summary: dict[str, Any], charts: dict[str, Chart]) -> str:
     """The page of one evaluation on the test split.
 
     `summary` names the data set, its partition, the primary `metric`, the `winner`, the
-    `candidates` with metrics, intervals and confusion counts, and perhaps `gates`; `arrays` holds
-    "target", shape (rows,), and "probability", {candidate: shape (rows,)}, of the same rows.
-    Raises ValueError where the winner or the probabilities of a candidate are not there.
+    `candidates` with metrics, intervals and confusion counts, and perhaps `gates`; `charts` are
+    the `evaluation_charts` of the same rows. Raises ValueError where the winner is not there.
     """
     ranked = compare([OPTIONAL | c for c in summary["candidates"]], summary["metric"])
     winner = _winner(summary, ranked)
-    drawn = [winner] + [c for c in ranked if c is not winner]
     gates = summary.get("gates") or []
     return render(
         "evaluation.html.j2",
         summary=summary,
         metrics=[summary["metric"]] + [m for m in METRICS if m != summary["metric"]],
         candidates=ranked,
-        styles={c["candidate"]: f"s{i % 10}" for i, c in enumerate(drawn)},
         best=_best(ranked),
         whiskers=_whiskers(ranked, summary["metric"]),
         winner=winner,
         ahead=[c["candidate"] for c in ranked[: ranked.index(winner)]],
         gates=[gate | _bound(gate) for gate in gates],
         failed=sum(not gate["holds"] for gate in gates),
-        charts=_charts(summary, drawn, arrays),
+        charts=charts,
         confusion=_confusion(winner["confusion"]),
         importance=_importance(winner["importance"]),
     )
@@ -94,25 +88,6 @@ def _bound(gate: dict[str, Any]) -> dict[str, Any]:
     if gate.get("maximum") is not None:
         return {"sign": "≤", "bound": gate["maximum"]}
     return {"sign": "", "bound": None}
-
-
-def _charts(
-    summary: dict[str, Any], drawn: list[Candidate], arrays: dict[str, Any]
-) -> dict[str, Chart]:
-    target = np.asarray(arrays["target"])
-    names = [c["candidate"] for c in drawn]
-    if absent := [name for name in names if name not in arrays["probability"]]:
-        raise ValueError(f"no probabilities of {', '.join(absent)}: pass those of every candidate")
-    lines = {name: curves(target, arrays["probability"][name]) for name in names}
-    winner, probability = drawn[0], np.asarray(arrays["probability"][names[0]], dtype=float)
-    auc = {c["candidate"]: c["metrics"].get("roc_auc") for c in drawn}
-    return {
-        "roc": figures.roc_chart(lines, auc),
-        "precision_recall": figures.precision_recall_chart(lines, float(target.mean())),
-        "calibration": figures.calibration_chart(lines[names[0]]["calibration"]),
-        "predictions": figures.predictions_chart(target, probability, winner["threshold"]),
-        "threshold": figures.threshold_chart(lines[names[0]]["thresholds"], winner["threshold"]),
-    }
 
 
 def _confusion(cells: dict[str, int]) -> list[dict[str, Any]]:

@@ -1,152 +1,184 @@
-"""The charts of an evaluation: curves of all candidates, calibration, predictions, threshold."""
+"""The charts of an evaluation: curves of all candidates, calibration, predictions, threshold.
 
-from dataclasses import replace
+Drawn by matplotlib without its global state; the page shows them as SVG, MLflow as PNG.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
-from millrace.pages.charts import Axis, Bar, Chart, Dot, Line, round_up, stepped
-from millrace.pages.render import decimal, number, percent
+from millrace.evaluate import curves
+from millrace.pages.render import decimal, percent
 
 Curves = dict[str, Any]
 
+# Okabe and Ito's palette, told apart by people with any kind of colour vision.
+COLOURS = ("#0072b2", "#d55e00", "#00835f", "#b04d86", "#8a6d00", "#3d9bd1", "#6b4fb3", "#777f87")
+STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "grid.color": "#dde3e9",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "millrace",  # equal figures, equal bytes
+}
 
-def roc_chart(curves: dict[str, Curves], auc: dict[str, float | None]) -> Chart:
-    """ROC curves; `curves` by candidate in the order of the legend, the winner first."""
-    chart = Chart(
-        title="ROC curve",
-        alt="True positive rate against false positive rate. "
-        + _listed("Area under the curve", {name: auc[name] for name in curves}),
-        x=Axis("False positive rate"),
-        y=Axis("True positive rate"),
-    )
-    pairs = {name: (c["roc"]["fpr"], c["roc"]["tpr"]) for name, c in curves.items()}
-    notes = {name: f"AUC {decimal(auc[name], 3)}" for name in curves}
-    return replace(chart, guide=chart.points([0, 1], [0, 1]), lines=_lines(chart, pairs, notes))
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
-def precision_recall_chart(curves: dict[str, Curves], positive_rate: float) -> Chart:
+@dataclass(frozen=True)
+class Chart:
+    """One figure with its title and what it says in words."""
+
+    title: str
+    alt: str
+    figure: Figure
+    note: str = ""
+
+    def svg(self) -> str:
+        """The figure as an SVG element, to stand inside a page."""
+        target = io.StringIO()
+        with mpl.rc_context(STYLE):
+            self.figure.savefig(target, format="svg", metadata=NO_METADATA)
+        return target.getvalue()[target.getvalue().index("<svg") :]
+
+    def png(self) -> bytes:
+        """The figure with its title as a PNG image."""
+        target = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.figure.suptitle(self.title)
+            self.figure.savefig(target, format="png", dpi=120)
+            self.figure.suptitle("")
+        return target.getvalue()
+
+
+def evaluation_charts(
+    target: np.ndarray, probability: dict[str, np.ndarray], threshold: float
+) -> dict[str, Chart]:
+    """All charts of an evaluation.
+
+    Args:
+        target: 0/1 of shape (rows,).
+        probability: of shape (rows,) by candidate, the winner first.
+        threshold: the winner's.
+    """
+    drawn = {name: curves(target, values) for name, values in probability.items()}
+    winner = next(iter(drawn.values()))
+    predicted = next(iter(probability.values()))
+    with mpl.rc_context(STYLE):
+        return {
+            "roc": roc_chart(drawn),
+            "precision_recall": precision_recall_chart(drawn, float(target.mean())),
+            "calibration": calibration_chart(winner["calibration"]),
+            "predictions": predictions_chart(target, predicted, threshold),
+            "threshold": threshold_chart(winner["thresholds"], threshold),
+        }
+
+
+def roc_chart(drawn: dict[str, Curves]) -> Chart:
+    """ROC curves of all candidates."""
+    figure, axes = _axes("False positive rate", "True positive rate")
+    areas = {}
+    for name, found in drawn.items():
+        roc = found["roc"]
+        areas[name] = float(np.trapezoid(roc["tpr"], roc["fpr"]))
+        axes.plot(roc["fpr"], roc["tpr"], label=f"{name}, AUC {decimal(areas[name], 3)}")
+    axes.plot([0, 1], [0, 1], color="#777f87", linestyle="--", linewidth=1)
+    axes.legend(loc="lower right")
+    alt = "True positive rate against false positive rate. " + _listed("Area", areas)
+    return Chart("ROC curve", alt, figure)
+
+
+def precision_recall_chart(drawn: dict[str, Curves], positive_rate: float) -> Chart:
     """Precision-recall curves with the share of positives, which is what guessing reaches."""
-    average = {n: c["precision_recall"]["average_precision"] for n, c in curves.items()}
-    chart = Chart(
-        title="Precision and recall",
-        alt="Precision against recall. " + _listed("Average precision", average),
-        x=Axis("Recall"),
-        y=Axis("Precision"),
-        note=f"Dashed: guessing, {percent(positive_rate)} positive.",
-    )
-    pairs = {
-        name: _from_zero(c["precision_recall"]["recall"], c["precision_recall"]["precision"])
-        for name, c in curves.items()
+    figure, axes = _axes("Recall", "Precision")
+    average = {
+        name: found["precision_recall"]["average_precision"] for name, found in drawn.items()
     }
-    notes = {name: f"AP {decimal(value, 3)}" for name, value in average.items()}
-    guide = chart.points([0, 1], [positive_rate, positive_rate])
-    return replace(chart, guide=guide, lines=_lines(chart, pairs, notes))
+    for name, found in drawn.items():
+        pair = found["precision_recall"]
+        recall, precision = [0.0, *pair["recall"]], [pair["precision"][0], *pair["precision"]]
+        axes.step(recall, precision, label=f"{name}, AP {decimal(average[name], 3)}")
+    axes.axhline(positive_rate, color="#777f87", linestyle="--", linewidth=1)
+    axes.legend(loc="lower left")
+    alt = "Precision against recall. " + _listed("Average precision", average)
+    note = f"Dashed: guessing, {percent(positive_rate)} positive."
+    return Chart("Precision and recall", alt, figure, note)
 
 
 def calibration_chart(calibration: Curves) -> Chart:
     """Observed share of positives against predicted probability, with 95 % Wilson intervals."""
+    figure, axes = _axes("Mean predicted probability", "Observed share of positives")
     predicted, observed = np.array(calibration["predicted"]), np.array(calibration["observed"])
-    count = np.array(calibration["count"])
-    low, high = _wilson(observed, count)
-    end = min(1.0, round_up(max(predicted.max(), observed.max(), 0.01) * 1.05))
-    chart = Chart(
-        title="Calibration of the winner",
-        alt="Observed share of positives against mean predicted probability: "
-        + "; ".join(
-            f"{p:.3f} predicted, {o:.3f} observed" for p, o in zip(predicted, observed, strict=True)
-        ),
-        x=Axis("Mean predicted probability", high=end),
-        y=Axis("Observed share of positives", high=end),
-        note="On the dashed line, predictions mean what they say. Bars: 95 % interval (Wilson).",
+    low, high = _wilson(observed, np.array(calibration["count"]))
+    spread = np.clip([observed - low, high - observed], 0, None)
+    axes.errorbar(predicted, observed, yerr=spread, marker="o", linewidth=1.5)
+    end = min(1.0, 1.1 * max(predicted.max(), observed.max(), 0.01))
+    axes.plot([0, end], [0, end], color="#777f87", linestyle="--", linewidth=1)
+    axes.set(xlim=(-0.02 * end, end), ylim=(-0.02 * end, end))
+    pairs = zip(predicted, observed, strict=True)
+    alt = "Observed share of positives: " + "; ".join(
+        f"{o:.3f} where {p:.3f} is predicted" for p, o in pairs
     )
-    dots = [
-        Dot(
-            *(chart.x_at(p), chart.y_at(o), chart.y_at(b), chart.y_at(a)),
-            f"{number(n)} rows: {percent(p)} predicted, {percent(o)} observed",
-        )
-        for p, o, a, b, n in zip(predicted, observed, low, high, count.tolist(), strict=True)
-    ]
-    line = Line("observed", chart.points(predicted.tolist(), observed.tolist()), "s0")
-    return replace(chart, guide=chart.points([0, end], [0, end]), lines=[line], dots=dots)
+    note = "On the dashed line, predictions mean what they say. Bars: 95 % interval (Wilson)."
+    return Chart("Calibration of the winner", alt, figure, note)
 
 
 def predictions_chart(target: np.ndarray, probability: np.ndarray, threshold: float) -> Chart:
-    """Histograms of the predictions, positives upwards and negatives downwards, each 100 %."""
-    end = round_up(max(float(probability.max()), threshold, 1e-6))
-    edges = np.linspace(0, min(1.0, end), 31)
-    shares = {
-        sign: np.histogram(probability[target == value], edges)[0] / max(1, (target == value).sum())
-        for sign, value in ((1, 1), (-1, 0))
-    }
-    top = round_up(max(share.max() for share in shares.values()))
-    chart = Chart(
-        title="Predictions of the winner by class",
-        alt="Histograms of predicted probability: positives upwards, negatives downwards.",
-        x=Axis("Predicted probability", high=float(edges[-1])),
-        y=Axis("Share of the class", low=-top, high=top, percent=True, steps=8),
-        note="Up: rows that are positive. Down: rows that are negative. Each adds up to 100 %.",
-    )
-    bars = [
-        _bar(chart, sign, edges[i], edges[i + 1], float(share))
-        for sign, side in shares.items()
-        for i, share in enumerate(side)
-        if share > 0
-    ]
-    return replace(chart, bars=bars, mark=_threshold_mark(chart, threshold))
+    """Histograms of the winner's predictions, a class each, each 100 % in all."""
+    figure, axes = _axes("Predicted probability", "Share of the class")
+    edges = np.linspace(0, max(float(probability.max()), threshold, 1e-6), 31)
+    for value, name in ((1, "positive rows"), (0, "negative rows")):
+        rows = probability[target == value]
+        axes.hist(
+            rows, edges.tolist(), weights=np.full(len(rows), 1 / len(rows)), alpha=0.6, label=name
+        )
+    _mark(axes, threshold)
+    axes.set_ylim(0, 1.05 * max(patch.get_height() for patch in axes.patches))
+    axes.legend()
+    alt = "Histograms of the predicted probability of positive and of negative rows."
+    return Chart("Predictions of the winner by class", alt, figure)
 
 
 def threshold_chart(thresholds: Curves, threshold: float) -> Chart:
     """Precision, recall and F1 of the winner over all thresholds, the chosen one marked."""
-    end = round_up(max(max(thresholds["threshold"]), threshold, 1e-6))
-    chart = Chart(
-        title="Score against threshold",
-        alt=f"Precision, recall and F1 over thresholds; the chosen one is {threshold:.4g}.",
-        x=Axis("Threshold", high=min(1.0, end)),
-        y=Axis("Score"),
-    )
-    lines = [
-        Line(name, chart.points(*stepped(thresholds["threshold"], thresholds[key])), style)
-        for name, key, style in (
-            ("Precision", "precision", "s1"),
-            ("Recall", "recall", "s2"),
-            ("F1", "f1", "s0"),
-        )
-    ]
-    return replace(chart, lines=lines, mark=_threshold_mark(chart, threshold))
+    figure, axes = _axes("Threshold", "Score")
+    for key, name in (("f1", "F1"), ("precision", "Precision"), ("recall", "Recall")):
+        axes.step(thresholds["threshold"], thresholds[key], where="post", label=name)
+    _mark(axes, threshold)
+    axes.legend(loc="lower left")
+    alt = f"Precision, recall and F1 over thresholds; the chosen one is {threshold:.4g}."
+    return Chart("Score against threshold", alt, figure)
 
 
-def _lines(chart: Chart, pairs: dict[str, tuple], notes: dict[str, str]) -> list[Line]:
-    return [
-        Line(name, chart.points(*pair), f"s{index % 10}", notes[name])
-        for index, (name, pair) in enumerate(pairs.items())
-    ]
+def _axes(x: str, y: str) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(5.2, 3.7), layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.subplots()
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    axes.patch.set_alpha(0)
+    return figure, axes
 
 
-def _from_zero(x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
-    """A staircase that starts at x = 0, as average precision adds it up."""
-    return stepped([0.0, *x], [y[0], *y])
+def _mark(axes: Any, threshold: float) -> None:
+    axes.axvline(threshold, color="#17212b", linestyle=":", label=f"threshold {threshold:.4g}")
+    axes.set_xlim(0, None)
 
 
-def _bar(chart: Chart, sign: int, left: float, right: float, share: float) -> Bar:
-    x, zero, tip = chart.x_at(left), chart.y_at(0), chart.y_at(sign * share)
-    return Bar(
-        x=x,
-        y=min(zero, tip),
-        width=round(max(1.0, chart.x_at(right) - x - 1), 1),
-        height=round(abs(zero - tip), 1),
-        style="up" if sign > 0 else "down",
-        text=f"{left:.3g} to {right:.3g}: {percent(share)} of the "
-        + ("positives" if sign > 0 else "negatives"),
-    )
-
-
-def _threshold_mark(chart: Chart, threshold: float) -> tuple[float, str]:
-    return chart.x_at(threshold), f"threshold {threshold:.4g}"
-
-
-def _listed(what: str, values: dict[str, float | None]) -> str:
-    return f"{what}: " + ", ".join(f"{name} {decimal(v, 3)}" for name, v in values.items()) + "."
+def _listed(what: str, values: dict[str, float]) -> str:
+    listed = ", ".join(f"{name} {decimal(value, 3)}" for name, value in values.items())
+    return f"{what}: {listed}."
 
 
 def _wilson(share: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:

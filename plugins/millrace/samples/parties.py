@@ -6,7 +6,6 @@ Shares by class are rounded from the real file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from millrace.samples.draws import pick, texts
 from millrace.samples.names import MEN, SURNAMES
 
-Numbers: TypeAlias = NDArray[np.float64]
-Whole: TypeAlias = NDArray[np.intp]
+type Numbers = NDArray[np.float64]
+type Whole = NDArray[np.intp]
 
 MAN, WOMAN, COUPLE, MOTHER, FATHER, SIBLINGS = range(6)
 # Kind, members, and the passengers in such parties per 1,000 of class 1, 2 and 3.

@@ -6,15 +6,14 @@ Shares, coefficients (of logistic fits) and prices are rounded from the real fil
 from __future__ import annotations
 
 import string
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from millrace.samples.draws import choose, happens, pick, shortest, texts
 
-Mask: TypeAlias = NDArray[np.bool_]
-Numbers: TypeAlias = NDArray[np.float64]
+type Mask = NDArray[np.bool_]
+type Numbers = NDArray[np.float64]
 
 NO_YES = texts(["No", "Yes"])
 INTERNET = texts(["DSL", "Fiber optic", "No"])

@@ -7,7 +7,6 @@ As in the real file, the rows are two thirds of the passengers, so that the rela
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +23,9 @@ from millrace.samples.parties import (
     draw_parties,
 )
 
-Mask: TypeAlias = NDArray[np.bool_]
-Numbers: TypeAlias = NDArray[np.float64]
-Whole: TypeAlias = NDArray[np.intp]
+type Mask = NDArray[np.bool_]
+type Numbers = NDArray[np.float64]
+type Whole = NDArray[np.intp]
 
 AGE_MISSING, CABIN_MISSING, PORT_MISSING = 177 / 891, 687 / 891, 2 / 891
 PARTIES_PER_ROW = 1.1  # about 1.5 passengers a row, and never fewer than one

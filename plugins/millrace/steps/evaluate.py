@@ -14,7 +14,7 @@ import pandas as pd
 from millrace.errors import MillraceError
 from millrace.evaluate import bootstrap_intervals, confusion, score
 from millrace.metrics import better
-from millrace.pages import evaluation_page
+from millrace.pages import evaluation_charts, evaluation_page
 from millrace.promotion import check_gates
 from millrace.publish import Attempt, Published, publish
 from millrace.steps.run import Run, content_of, log_rate
@@ -72,8 +72,12 @@ def _build_evaluation(
         "git_commit": processed.manifest.git_commit, "created": processed.manifest.created,
     }  # fmt: skip
     attempt.write_json("summary.json", summary)
-    arrays = {"target": target.to_numpy(), "probability": probability}
-    attempt.write("report.html", evaluation_page(summary, arrays))
+    probability = {winner["candidate"]: probability[winner["candidate"]], **probability}
+    charts = evaluation_charts(target.to_numpy(), probability, winner["threshold"])
+    attempt.write("report.html", evaluation_page(summary, charts))
+    (attempt.folder / "plots").mkdir()
+    for name, chart in charts.items():
+        (attempt.folder / "plots" / f"{name}.png").write_bytes(chart.png())
     attempt.facts |= {
         "winner": winner["candidate"],
         "metrics": winner["metrics"],

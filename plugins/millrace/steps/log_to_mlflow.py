@@ -68,13 +68,16 @@ def log_published(run: Run) -> Logged:
         processed.path("statistics.html"),
         validation.path("validation.html"),
     ]
+    plots = [
+        evaluation.path(name) for name in evaluation.manifest.files if name.startswith("plots/")
+    ]
     return log_evaluation(
         connect(run.settings),
         Evaluation(
             key=evaluation.manifest.cause,
             summary=summary,
             models={name: run.published("models", name, "train").path(MODEL) for name in names},
-            artifacts={"report": [*pages, evaluation.path("summary.json")]},
+            artifacts={"report": [*pages, evaluation.path("summary.json")], "plots": plots},
             example=example_record(run.spec, processed.json("train/transformation.json")),
             tags=_tags(run, evaluation, processed),
         ),

@@ -175,7 +175,7 @@ def _log_model(run_id: str, candidate: str, evaluation: Evaluation) -> str:
 
 def _signature(state: dict[str, Any]) -> ModelSignature:
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, Schema
+    from mlflow.types.schema import ColSpec, Schema, TensorSpec
 
     types = {"number": "double", "text": "string"}
     inputs: list[ColSpec | TensorSpec] = [

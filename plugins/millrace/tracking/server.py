@@ -59,7 +59,7 @@ def is_healthy(settings: Settings) -> bool:
         return False
 
 
-def within_budget(settings: Settings, work: Callable[[], Result]) -> Result:
+def within_budget[Result](settings: Settings, work: Callable[[], Result]) -> Result:
     """Do `work` against MLflow within the configured seconds.
 
     Raises:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from millrace.ports import Ports
 from millrace.settings import Settings
-from millrace.stack_environment import (
+from millrace.stack.environment import (
     mlflow_url,
     read_secrets,
     stack_environment,
     write_airflow_files,
 )
+from millrace.stack.ports import Ports
 
 
 def settings(home: Path, **variables: str) -> Settings:

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from millrace.ports import Ports
 from millrace.settings import PROJECT, Settings
+from millrace.stack.ports import Ports
 
 USERNAME = "admin"
 DEFAULT_MLFLOW = "http://127.0.0.1:5000"
@@ -98,7 +98,7 @@ def write_airflow_files(home: Path) -> None:
     for folder in ("airflow", "mlflow", "log"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     (home / "airflow" / "airflow.cfg").write_text(
-        "# Empty on purpose: see millrace.stack_environment\n"
+        "# Empty on purpose: see millrace.stack.environment\n"
     )
     password = read_secrets(home)["password"]
     _write_private(home / "airflow" / "passwords.json", json.dumps({USERNAME: password}))
@@ -144,7 +144,7 @@ def _airflow(home: Path, ports: Ports, host: str, dags: str) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet_key"],
-        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "millrace.ports.loopback",
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "millrace.stack.ports.loopback",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),

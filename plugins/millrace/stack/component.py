@@ -1,6 +1,6 @@
 """Start one component of the local stack in place of one that died.
 
-    python -m millrace.component <command> [argument ...]
+    python -m millrace.stack.component <command> [argument ...]
 
 A component that is killed outright leaves children behind: MLflow's still holds the port, the
 triggerer's still runs triggers, the scheduler's idle workers wait for ever. They are ended first.

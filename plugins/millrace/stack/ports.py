@@ -90,7 +90,7 @@ def owner(port: int) -> str:
         listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
         pid = next(c.pid for c in listening if c.laddr.port == port and c.pid)
         process = psutil.Process(pid)
-        command = " ".join(process.cmdline())[:80] or process.name()
+        command = " ".join(process.cmdline())[:80].strip() or process.name()
     except (psutil.Error, StopIteration):
         return "another process (whose name this user may not read)"
     return f"process {pid} ({command})"

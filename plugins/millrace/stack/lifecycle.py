@@ -1,13 +1,12 @@
 """The local stack: Airflow and MLflow on this machine, started together and kept alive.
 
-`supervisord` runs the components of `include/stack/supervisord.conf` and starts again what dies;
+`supervisord` runs the components of `supervisord.conf` and starts again what dies;
 this module prepares their home folder, waits until all of them are healthy, and stops them.
 Everything is written under `settings.home`.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import json
@@ -18,16 +17,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from millrace.airflow_api import AirflowApi
-from millrace.airflow_database import MigrationError, migrate
-from millrace.component import MARK, mark, processes
-from millrace.ports import PortError, Ports, available
-from millrace.settings import PROJECT, Settings, SettingsError
-from millrace.stack_environment import (
+from millrace.settings import Settings
+from millrace.stack.component import MARK, mark, processes
+from millrace.stack.database import migrate
+from millrace.stack.environment import (
     USERNAME,
     mlflow_url,
     own_mlflow,
@@ -35,9 +34,10 @@ from millrace.stack_environment import (
     stack_environment,
     write_airflow_files,
 )
-from millrace.stack_health import COMPONENTS, broken, unhealthy, unsettled
+from millrace.stack.health import COMPONENTS, broken, unhealthy, unsettled
+from millrace.stack.ports import Ports, available
 
-CONFIGURATION = PROJECT / "include" / "stack" / "supervisord.conf"
+CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 START_TIMEOUT = 240.0  # seconds; a first start without compiled bytecode takes about 50
 STOP_TIMEOUT = 30.0  # seconds for the components to stop by themselves
 GRACE = 5.0  # seconds for tasks to stop their remote jobs before they are killed
@@ -120,9 +120,9 @@ class Stack:
                 self._wait_until_healthy(lambda _: None)
                 return
             self._stop()  # what a killed supervisor may have left behind
-            begun = time.monotonic()
+            ports, begun = self._choose_ports(progress), time.monotonic()
             try:
-                self._start(progress)
+                self._start(ports, progress)
                 self._wait_until_healthy(progress)
             except BaseException:
                 progress("stopping what was started")
@@ -132,9 +132,11 @@ class Stack:
 
     def down(self) -> None:
         """Stop every process of the stack, running tasks included. Harmless when it is down."""
-        if self.home.exists():
-            with self._lock(lambda _: None):
-                self._stop()
+        if not self.home.exists():
+            self._stop()  # its folder was removed while it ran
+            return
+        with self._lock(lambda _: None):
+            self._stop()
 
     def is_up(self) -> bool:
         """Whether the supervisor runs and every component is healthy now."""
@@ -146,9 +148,11 @@ class Stack:
         home = str(self.home)
         return {name: int(pid) for name, pid in spawned.items() if _mark(int(pid)) == home}
 
-    def _start(self, progress: Progress) -> None:
-        environment = stack_environment(self.settings, self._wanted)
-        ports = available(self._wanted, self._explicit, environment["AIRFLOW__API__HOST"], progress)
+    def _choose_ports(self, progress: Progress) -> Ports:
+        host = stack_environment(self.settings, self._wanted)["AIRFLOW__API__HOST"]
+        return available(self._wanted, self._explicit, host, progress)
+
+    def _start(self, ports: Ports, progress: Progress) -> None:
         environment = {**stack_environment(self.settings, ports), MARK: str(self.home)}
         write_airflow_files(self.home)
         progress("preparing Airflow's database")
@@ -252,36 +256,6 @@ def terminate_as_exit() -> None:
         signal.signal(number, leave)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line: `python -m millrace.stack up|down|status`."""
-    parser = argparse.ArgumentParser(prog="millrace.stack", description="Airflow and MLflow, here.")
-    parser.add_argument("command", choices=["up", "down", "status"])
-    command = parser.parse_args(arguments).command
-    terminate_as_exit()
-    try:
-        stack = Stack(Settings.from_environment())
-        if command == "up":
-            stack.up()
-        elif command == "down":
-            stack.down()
-        up = stack.is_up()
-    except (SettingsError, PortError, MigrationError, StackError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(_addresses(stack) if up else "down; `make up` starts it")
-    return 0 if up or command == "down" else 3
-
-
-def _addresses(stack: Stack) -> str:
-    return (
-        f"Airflow  {stack.airflow_url}  (log in as {stack.username}, password {stack.password})\n"
-        f"MLflow   {stack.mlflow_url}\n"
-        f"logs     {stack.home / 'log'}"
-    )
-
-
 def _mark(pid: int) -> str | None:
     with contextlib.suppress(psutil.NoSuchProcess):
         return mark(psutil.Process(pid))
@@ -290,7 +264,3 @@ def _mark(pid: int) -> str | None:
 
 def _tail(text: str, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Command line: `python -m millrace.stack up|down|status`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from millrace.settings import Settings, SettingsError
+from millrace.stack.database import MigrationError
+from millrace.stack.lifecycle import Stack, StackError, terminate_as_exit
+from millrace.stack.ports import PortError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: `python -m millrace.stack up|down|status`."""
+    parser = argparse.ArgumentParser(prog="millrace.stack", description="Airflow and MLflow, here.")
+    parser.add_argument("command", choices=["up", "down", "status"])
+    command = parser.parse_args(arguments).command
+    terminate_as_exit()
+    try:
+        stack = Stack(Settings.from_environment())
+        if command == "up":
+            stack.up()
+        elif command == "down":
+            stack.down()
+        up = stack.is_up()
+    except (SettingsError, PortError, MigrationError, StackError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(_addresses(stack) if up else "down; `make up` starts it")
+    return 0 if up or command == "down" else 3
+
+
+def _addresses(stack: Stack) -> str:
+    return (
+        f"Airflow  {stack.airflow_url}  (log in as {stack.username}, password {stack.password})\n"
+        f"MLflow   {stack.mlflow_url}\n"
+        f"logs     {stack.home / 'log'}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
