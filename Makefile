@@ -11,7 +11,7 @@ PYTHON := .venv/bin/python
 export PYTHONPATH := plugins
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format up down status bench data new-dataset rollback lock clean
+.PHONY: help setup demo test lint format up down status airflow bench data new-dataset rollback lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,15 +43,18 @@ down: setup ## stop all that `make up` started
 status: setup ## whether the stack is up, and where
 	@$(PYTHON) -m millrace.stack status || true
 
+airflow: setup ## Airflow's command line on the stack: ARGS="backfill create --dag-id titanic ..."
+	@$(PYTHON) -m millrace.stack airflow $(ARGS)
+
 bench: setup ## every benchmark against the usual way, or ONLY=<name>
 	@$(PYTHON) -m bench $(if $(ONLY),"$(ONLY)")
 
 data: setup ## fetch the public data sets
 	@$(PYTHON) -m millrace.public_data
 
-new-dataset: setup ## draft a data set spec from CSV=<file>
-	@test -n "$(CSV)" || { echo "usage: make new-dataset CSV=<file.csv>" >&2; exit 2; }
-	@$(PYTHON) -m millrace.dataset_draft "$(CSV)"
+new-dataset: setup ## draft a data set spec from CSV=<file> (NAME=, TARGET=, FORCE=yes)
+	@test -n "$(CSV)" || { echo "usage: make new-dataset CSV=<file.csv> [NAME=<name>] [TARGET=<column>] [FORCE=yes]" >&2; exit 2; }
+	@$(PYTHON) -m millrace.dataset_draft "$(CSV)" $(if $(NAME),--name "$(NAME)") $(if $(TARGET),--target "$(TARGET)") $(if $(FORCE),--force)
 
 rollback: setup ## put the previous model of DATASET=<name> back into service
 	@test -n "$(DATASET)" || { echo "usage: make rollback DATASET=<name>" >&2; exit 2; }

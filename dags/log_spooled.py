@@ -9,9 +9,14 @@ from millrace.settings import Settings
 
 
 @dag(
-    schedule="*/10 * * * *", catchup=False, max_active_runs=1, tags=["maintenance"], doc_md=__doc__,
+    schedule="*/10 * * * *",
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,  # nothing may wait in the spool because nobody thought of it
+    tags=["maintenance"],
+    doc_md=__doc__,
     default_args={**DEFAULTS, "owner": "millrace"},
-)  # fmt: skip
+)
 def log_spooled() -> None:
     @task
     def log_spooled() -> int:

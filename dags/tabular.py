@@ -14,6 +14,8 @@ from millrace.datasets import DatasetSpec, load_specs
 from millrace.runs import dag_options, raw_sensor, schedule_of, this_run
 from millrace.settings import Settings
 
+CANDIDATE = "{{ task.op_kwargs['candidate'] }}"
+
 
 def tabular(spec: DatasetSpec) -> None:
     """Define the DAG of one spec."""
@@ -32,16 +34,14 @@ def tabular(spec: DatasetSpec) -> None:
 
         return preprocess(this_run(spec))
 
-    @task(map_index_template="{{ task.op_kwargs['candidate'] }}")
+    @task(map_index_template=CANDIDATE, doc_md="Trains one candidate as a job of its own.")
     def train(candidate: str) -> str:
-        """Trains one candidate as a job of its own."""
         from millrace.steps.train import train
 
         return train(this_run(spec), candidate)
 
-    @task(map_index_template="{{ task.op_kwargs['candidate'] }}")
+    @task(map_index_template=CANDIDATE, doc_md="Lets one model predict the test rows.")
     def transform(candidate: str) -> str:
-        """Lets one model predict the test rows, as a batch job of its own."""
         from millrace.steps.train import transform
 
         return transform(this_run(spec), candidate)
@@ -77,6 +77,5 @@ def tabular(spec: DatasetSpec) -> None:
     pipeline()
 
 
-specs, broken = load_specs(Settings.from_environment().datasets)
-for each in specs.values():
+for each in load_specs(Settings.from_environment().datasets)[0].values():
     tabular(each)

@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 
 from millrace.describe import describe
 from millrace.evaluate import bootstrap_intervals, confusion, score
-from millrace.pages import (
-    evaluation_charts,
-    evaluation_page,
-    statistics_page,
-    validation_page,
-    validation_table,
-)
+from millrace.pages.evaluation import evaluation_page
+from millrace.pages.figures import evaluation_charts
 from millrace.pages.render import duration, number, percent, size
+from millrace.pages.statistics import statistics_page
+from millrace.pages.validation import validation_page, validation_table
 
 VOID = {"meta", "br"}
 HOSTILE = "<script>alert('x')</script>\"&<img src=x onerror=1>"

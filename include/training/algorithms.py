@@ -7,7 +7,10 @@ whatever `fit` returns; `predict` gives the probability of the positive class.
 from __future__ import annotations
 
 import io
+import logging
 import os
+import re
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+log = logging.getLogger("train")
 THREADS = int(os.environ.get("SM_NUM_CPUS") or os.cpu_count() or 1)
 FORMATS = {"xgboost": "model.ubj", "lightgbm": "model.txt"}  # else skops
 # What a skops file may hold besides plain scikit-learn and numpy types: the C struct of a tree.
@@ -38,7 +42,7 @@ def fit(
         return _fit_xgboost(hyperparameters, x, y, seed)
     if algorithm == "lightgbm":
         return _fit_lightgbm(hyperparameters, x, y, seed)
-    return _scikit_learn(algorithm, hyperparameters, seed).fit(x, y)
+    return _fit_scikit_learn(algorithm, hyperparameters, x, y, seed)
 
 
 def _fit_xgboost(hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int) -> Any:
@@ -46,25 +50,72 @@ def _fit_xgboost(hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, 
 
     params = {"objective": "binary:logistic", "seed": seed, "nthread": THREADS, **hyperparameters}
     rounds = int(params.pop("num_round", 100))
-    return xgboost.train(params, xgboost.DMatrix(x, label=y), num_boost_round=rounds)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = xgboost.train(params, xgboost.DMatrix(x, label=y), num_boost_round=rounds)
+    messages = [str(warning.message) for warning in caught]
+    unused = [line for text in messages for line in text.splitlines() if "are not used" in line]
+    _check_known("xgboost", re.findall(r'"([^"]+)"', " ".join(unused)))
+    for text in messages:
+        log.warning("%s", text)
+    return model
 
 
 def _fit_lightgbm(hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int) -> Any:
     import lightgbm
 
     params = {
-        "objective": "binary", "seed": seed, "num_threads": THREADS, "verbosity": -1,
+        "objective": "binary", "seed": seed, "num_threads": THREADS, "verbosity": 0,
         "deterministic": True, "force_row_wise": True, **hyperparameters,
     }  # fmt: skip
     rounds = int(params.pop("num_round", 100))
-    return lightgbm.train(params, lightgbm.Dataset(x, label=y), num_boost_round=rounds)
+    listener = _Listener()
+    lightgbm.register_logger(listener)
+    model = lightgbm.train(params, lightgbm.Dataset(x, label=y), num_boost_round=rounds)
+    unknown = re.findall(r"Unknown parameter: (\S+)", "\n".join(listener.lines))
+    _check_known("lightgbm", unknown)
+    return model
 
 
-def _scikit_learn(algorithm: str, hyperparameters: dict[str, Any], seed: int) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
+class _Listener:
+    """Takes LightGBM's messages, which name unknown parameters and stop nothing."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, line: str) -> None:
+        self.lines.append(line)
+        log.info("%s", line)
+
+    warning = info
+
+
+def _check_known(algorithm: str, unknown: Sequence[str]) -> None:
+    if unknown:
+        raise ValueError(
+            f"{algorithm} has no hyperparameter {sorted(set(unknown))}; "
+            "mend its name or take it out of the spec"
+        )
+
+
+def _fit_scikit_learn(
+    algorithm: str, hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int
+) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    estimator = _estimator(algorithm, hyperparameters, seed)
+    if algorithm == "logistic_regression":
+        return make_pipeline(StandardScaler(), estimator).fit(x, y)
+    estimator.fit(x, y)
+    if algorithm == "random_forest":
+        estimator.n_jobs = None  # threads would add the trees up in the order they happen to end
+    return estimator
+
+
+def _estimator(algorithm: str, hyperparameters: dict[str, Any], seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
     from sklearn.tree import DecisionTreeClassifier
 
     makers: dict[str, Any] = {
@@ -77,21 +128,32 @@ def _scikit_learn(algorithm: str, hyperparameters: dict[str, Any], seed: int) ->
     known = set(makers[algorithm]().get_params())
     if unknown := sorted(set(hyperparameters) - known):
         raise ValueError(f"{algorithm} has no hyperparameter {unknown}; it has {sorted(known)}")
-    estimator = makers[algorithm](**{"random_state": seed, **hyperparameters})
-    return (
-        make_pipeline(StandardScaler(), estimator)
-        if algorithm == "logistic_regression"
-        else estimator
-    )
+    return makers[algorithm](**{"random_state": seed, **hyperparameters})
 
 
 def predict(algorithm: str, model: Any, x: np.ndarray) -> np.ndarray:
-    """Probability of the positive class, float64 of shape (rows,)."""
+    """Probability of the positive class, float64 of shape (rows,).
+
+    A row gets the same bits alone and among others, whatever the number of threads.
+    """
     if algorithm == "xgboost":
         return np.asarray(model.inplace_predict(x), dtype="float64")
     if algorithm == "lightgbm":
         return np.asarray(model.predict(x), dtype="float64")
+    if algorithm == "logistic_regression":
+        return _logistic(model, x)
     return np.asarray(model.predict_proba(x)[:, 1], dtype="float64")
+
+
+def _logistic(model: Any, x: np.ndarray) -> np.ndarray:
+    """Summed column by column: a matrix product rounds a row differently alone and among others."""
+    from scipy.special import expit
+
+    scaler, estimator = model
+    margin = np.full(len(x), estimator.intercept_[0])
+    for column, weight in zip(scaler.transform(x).T, estimator.coef_[0]):
+        margin += column * weight
+    return np.asarray(expit(margin), dtype="float64")
 
 
 def importance(algorithm: str, model: Any, names: Sequence[str]) -> list[tuple[str, float]]:
@@ -123,7 +185,7 @@ def save(algorithm: str, model: Any, folder: Path) -> None:
         return
     from skops import io as skops_io
 
-    path.write_bytes(_without_times(skops_io.dumps(model)))
+    path.write_bytes(_repeatable(skops_io.dumps(model)))
 
 
 def load(algorithm: str, folder: Path) -> Any:
@@ -149,12 +211,26 @@ def load(algorithm: str, folder: Path) -> Any:
     return skops_io.load(path, trusted=list(TRUSTED))
 
 
-def _without_times(archive: bytes) -> bytes:
-    """The same zip archive with every time stamp at the start of the epoch zip knows."""
+def _repeatable(archive: bytes) -> bytes:
+    """The same skops archive without what differs from one run to the next.
+
+    skops numbers objects by their memory address, in the schema and in file names; here they are
+    numbered in the order of the schema. Time stamps are the start of the epoch zip knows.
+    """
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w") as new:
-        for name in sorted(old.namelist()):
+        schema = old.read("schema.json").decode("utf-8")
+        addresses = dict.fromkeys(re.findall(r'"(?:__id__": |file": ")(\d+)', schema))
+        number = {address: str(place) for place, address in enumerate(addresses, start=1)}
+        contents = {
+            re.sub(r"^\d+", lambda found: number[found[0]], name): old.read(name)
+            for name in old.namelist()
+        }
+        contents["schema.json"] = re.sub(
+            r'("__id__": |"file": ")(\d+)', lambda found: found[1] + number[found[2]], schema
+        ).encode("utf-8")
+        for name in sorted(contents):
             new.writestr(
-                zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), old.read(name), zipfile.ZIP_DEFLATED
+                zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), contents[name], zipfile.ZIP_DEFLATED
             )
     return target.getvalue()

@@ -66,8 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any]]:
     """The script's own options, and the hyperparameters: `--name value` pairs it does not know."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter,
+        allow_abbrev=False,  # else a hyperparameter could pass for the start of an option
+    )  # fmt: skip
     parser.add_argument(
         "--algorithm", required=True, help="xgboost, lightgbm, logistic_regression, ..."
     )
@@ -150,18 +151,24 @@ def choose_threshold(
     best = int(np.argmax(values))
     rule = (f"maximises {options.maximise} ({values[best]:.4f}) on the out-of-fold predictions "
             f"of the {len(y):,} train rows")  # fmt: skip
-    return float(np.clip(thresholds[best], 1e-6, 1 - 1e-6)), rule
+    return float(thresholds[best]), rule
 
 
 def scores_by_threshold(
     y: np.ndarray, probability: np.ndarray, metric: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The metric at every threshold between two neighbouring predictions."""
+    """The metric at every threshold that makes a difference, none below 0 or above 1."""
     order = np.argsort(-probability, kind="stable")
     ranked, hits = probability[order], np.cumsum(y[order])
     last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))  # last row of each run of ties
     true_positive, said_positive = hits[last], last + 1
-    thresholds = (ranked[last] + np.append(ranked[last][1:], 0.0)) / 2
+    above, below = ranked[last], np.append(ranked[last][1:], 0.0)
+    thresholds = (above + below) / 2
+    thresholds = np.where(thresholds > below, thresholds, above)  # no number lies between them
+    nobody = (1 + above[0]) / 2  # a threshold that no row reaches, where there is one
+    if nobody > above[0]:
+        thresholds = np.append(thresholds, nobody)
+        true_positive, said_positive = np.append(true_positive, 0), np.append(said_positive, 0)
     if metric == "f1":
         return thresholds, 2 * true_positive / (said_positive + y.sum())
     true_negative = (len(y) - said_positive) - (y.sum() - true_positive)

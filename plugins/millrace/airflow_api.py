@@ -49,6 +49,15 @@ class AirflowApi:
         """One run as the API describes it: `state`, `start_date`, `end_date`, `conf` ..."""
         return self._object("GET", _path(dag_id, "dagRuns", run_id))
 
+    def runs(self, dag_id: str, run_type: str | None = None) -> list[dict[str, Any]]:
+        """All runs of a DAG, or those of one type: `manual`, `scheduled`, `backfill` ..."""
+        found = self._all(_path(dag_id, "dagRuns"), "dag_runs")
+        return [run for run in found if run_type in (None, run["run_type"])]
+
+    def backfills(self, dag_id: str) -> list[dict[str, Any]]:
+        """All backfills of a DAG; `completed_at` is None while one runs."""
+        return self._all("/backfills", "backfills", dag_id=dag_id)
+
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The tasks of a run: `task_id`, `map_index`, `state`, `try_number`, `duration` (s) ..."""
         return self._all(_path(dag_id, "dagRuns", run_id, "taskInstances"), "task_instances")
@@ -139,10 +148,10 @@ class AirflowApi:
             raise AirflowApiError(_refusal("log-in", self.url, reply))
         self._http.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
 
-    def _all(self, path: str, key: str) -> list[dict[str, Any]]:
+    def _all(self, path: str, key: str, **filters: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
         while True:
-            page = self._object("GET", path, params={"limit": 100, "offset": len(items)})
+            page = self._object("GET", path, params={"limit": 100, "offset": len(items), **filters})
             items += page[key]
             if not page[key] or len(items) >= page["total_entries"]:
                 return items

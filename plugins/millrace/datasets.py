@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import itertools
 import json
@@ -31,6 +32,8 @@ Role = Literal["id", "numeric", "categorical", "personal", "outcome", "drop"]
 Impute = Literal["median", "mean", "zero", "mode", "category", "keep"]
 NUMERIC_IMPUTE = ("median", "mean", "zero", "keep")
 CATEGORICAL_IMPUTE = ("mode", "category")
+ROW_ID = "_row_id"
+RESERVED = frozenset({"_file", "_row", ROW_ID})  # columns that ingest and validation add
 
 
 def _as_text(value: Any) -> Any:
@@ -39,6 +42,22 @@ def _as_text(value: Any) -> Any:
 
 
 Label = Annotated[str, BeforeValidator(_as_text)]
+
+
+def _repeated_spellings(spellings: dict[str, list[str]]) -> list[str]:
+    """Spellings that stand under more than one label."""
+    every = [spelling for found in spellings.values() for spelling in found]
+    return sorted({spelling for spelling in every if every.count(spelling) > 1})
+
+
+def _check_spellings(spellings: dict[str, list[str]], labels: list[str] | None) -> None:
+    """Each spelling leads to one label, and to one of `labels` where they are known."""
+    for label in spellings:
+        if labels is not None and label not in labels:
+            remedy = f"write one of {', '.join(map(repr, labels))}"
+            raise wrong(repr(label), remedy, ("spellings", label))
+    if repeated := _repeated_spellings(spellings):
+        raise wrong(f"{repeated[0]!r} under two labels", "keep it under one", ("spellings",))
 
 
 def wrong(found: object, remedy: str, field: tuple[str, ...] = ()) -> PydanticCustomError:
@@ -75,14 +94,22 @@ class Raw(_Part):
     def _known_encoding(cls, value: str) -> str:
         try:
             "".encode(value)
-        except LookupError:
+            codecs.getincrementaldecoder(value)
+        except (LookupError, ValueError):
             raise wrong(value, "write a codec Python knows, such as utf-8 or cp1252") from None
         return value
 
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _ascii(cls, value: str) -> str:
+        if not value.isascii() or value in "\r\n\0":
+            raise wrong(value, "write one ASCII character that is no line break")
+        return value
+
     @model_validator(mode="after")
-    def _decimal_is_no_delimiter(self) -> Raw:
-        if self.decimal == self.delimiter and not self.quote:
-            raise wrong(self.decimal, "decimal mark and delimiter must differ", ("decimal",))
+    def _quote_is_no_delimiter(self) -> Raw:
+        if self.quote == self.delimiter:
+            raise wrong(self.quote, "quote and delimiter must differ", ("quote",))
         return self
 
 
@@ -99,11 +126,7 @@ class Target(_Part):
     def _two_classes(self) -> Target:
         if self.positive == self.negative:
             raise wrong(self.negative, "positive and negative must differ", ("negative",))
-        for label in self.spellings:
-            if label not in (self.positive, self.negative):
-                raise wrong(
-                    label, f"write {self.positive!r} or {self.negative!r}", ("spellings", label)
-                )
+        _check_spellings(self.spellings, [self.negative, self.positive])
         return self
 
 
@@ -147,6 +170,9 @@ class Column(_Part):
         fitting = NUMERIC_IMPUTE if self.role == "numeric" else CATEGORICAL_IMPUTE
         if self.impute and self.impute not in fitting:
             raise wrong(self.impute, f"a {self.role} column takes one of {fitting}", ("impute",))
+        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:  # type: ignore[operator]
+            raise wrong(self.minimum, f"write at most the maximum {self.maximum}", ("minimum",))
+        _check_spellings(self.spellings, self.values)
         return self
 
 
@@ -297,12 +323,12 @@ class Gate(_Part):
 class DatasetSpec(_Part):
     """Everything Millrace knows about one data set."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)
+    name: str
     description: str
     owner: str
     source: str = ""
     tags: list[str] = []
-    schedule: str | None = "0 6 * * *"
+    schedule: str | None = "0 0 * * *"
     raw: Raw = Raw()
     target: Target
     columns: dict[str, Column] = Field(min_length=1)
@@ -313,6 +339,13 @@ class DatasetSpec(_Part):
     metric: str = "roc_auc"
     gates: dict[str, Gate] = {}
 
+    @field_validator("name")
+    @classmethod
+    def _file_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
+            raise wrong(value, "name the file with a-z, 0-9 and _, such as my_customers.yaml")
+        return value
+
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
@@ -320,7 +353,7 @@ class DatasetSpec(_Part):
 
         if value is not None and not croniter.is_valid(value):
             raise wrong(
-                value, 'write a cron expression such as "0 6 * * *", or null for no schedule'
+                value, 'write a cron expression such as "0 0 * * *", or null for no schedule'
             )
         return value
 
@@ -352,6 +385,9 @@ class DatasetSpec(_Part):
                 raise wrong(f"the unknown metric {metric!r}", remedy, field)
 
     def _check_columns(self) -> None:
+        for name in RESERVED & {*self.columns, self.target.column}:
+            raise wrong(repr(name), "rename the column: this name is Millrace's own",
+                        ("columns", name))  # fmt: skip
         if self.target.column in self.columns:
             raise wrong(
                 f"the target {self.target.column!r} among the columns, role "
@@ -381,12 +417,11 @@ class DatasetSpec(_Part):
                 raise wrong(
                     f"the {role} column {source!r}", "a feature must not be made from it", field
                 )
-            needed = "numeric" if isinstance(feature, Sum | Ratio | Bins) else None
-            if needed and role != needed:
+            numbers = isinstance(feature, Sum | Ratio | Bins)
+            if not isinstance(feature, Present) and numbers != (role == "numeric"):
+                needed = "numeric columns" if numbers else "columns of text"
                 raise wrong(
-                    f"{source!r} with role {role!r}",
-                    f"`{feature.kind}` needs numeric columns",
-                    field,
+                    f"{source!r} with role {role!r}", f"`{feature.kind}` needs {needed}", field
                 )
 
     def columns_with(self, *roles: Role) -> list[str]:
@@ -425,8 +460,11 @@ def load_spec(path: Path) -> DatasetSpec:
         SpecError: with one line a problem: file, line, field, what was found, what to write.
     """
     file = SpecFile.read(path)
+    if file.values.get("name", path.stem) != path.stem:
+        remedy = "remove it, or rename the file: the file's name is the data set's"
+        raise SpecError([file.problem(["name"], repr(file.values["name"]), remedy)])
     try:
-        return DatasetSpec.model_validate({"name": path.stem, **file.values})
+        return DatasetSpec.model_validate({**file.values, "name": path.stem})
     except ValidationError as error:
         raise file.explain(error) from error
 

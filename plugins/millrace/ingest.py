@@ -2,47 +2,35 @@
 
 What makes a file unreadable (encoding, delimiter, header) is an error; a row that cannot be read
 (too few or too many fields) is set aside with its number. Row numbers are a spreadsheet's: the
-header is row 1.
+header is row 1, and blank rows count, though they are left out.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from millrace.datasets import DatasetSpec, Raw
-from millrace.spec_file import nearest
+from millrace.raw_file import (
+    QUOTE_REMEDY,
+    Header,
+    Problem,
+    check_header,
+    check_text,
+    read_header,
+)
 
 FILE, ROW = "_file", "_row"
 BLOCK_BYTES = 16 * 2**20  # a record longer than this is an unclosed quote, not data
-DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong with the raw files.
-
-    Attributes:
-        severity: `error` stops the run, `row` sets one row aside, `note` is for information.
-        row: spreadsheet row (the header is 1), where the problem has one.
-    """
-
-    severity: Literal["error", "row", "note"]
-    check: str
-    found: str
-    remedy: str
-    file: str = ""
-    row: int | None = None
-    column: str | None = None
 
 
 @dataclass
@@ -87,104 +75,43 @@ def read_raw(paths: Sequence[Path], spec: DatasetSpec) -> RawTable:
 
 
 def _read_file(path: Path, raw: Raw, expected: list[str], table: RawTable) -> pd.DataFrame | None:
-    if problem := _undecodable(path, raw.encoding):
+    if problem := check_text(path, raw):
         table.problems.append(problem)
         return None
-    header = read_header(path, raw)
-    found = check_header(path.name, header, raw, expected)
+    try:
+        header = read_header(path, raw)
+        found = check_header(path.name, header, raw, expected)
+    except csv.Error as error:
+        found = [Problem("error", "header", str(error), QUOTE_REMEDY, path.name, 1)]
     table.problems += found
     if any(problem.severity == "error" for problem in found):
         return None
+    if not header.followed:
+        return _empty(expected)
     skipped: list[Any] = []
     try:
         columns = _read_columns(path, raw, header, expected, skipped)
     except pa.ArrowInvalid as error:
-        remedy = "look for a quote that is opened and never closed, or mend `raw.quote`"
-        table.problems.append(Problem("error", "readable", str(error)[:200], remedy, path.name))
+        reason = str(error)[:200]
+        table.problems.append(Problem("error", "readable", reason, QUOTE_REMEDY, path.name))
         return None
-    bad = {row.number or 0: row for row in skipped}
-    for number, row in bad.items():
-        table.unreadable.append((path.name, number, row.text))
-        table.problems.append(_ragged(path.name, number, row, raw))
-    frame = columns.to_pandas(strings_to_categorical=False)
-    numbers = [n for n in range(2, len(frame) + len(bad) + 2) if n not in bad] if bad else None
-    frame[FILE] = path.name
-    frame[ROW] = numbers or range(2, len(frame) + 2)
-    return frame
-
-
-def _undecodable(path: Path, encoding: str) -> Problem | None:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    lines = 0
-    with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                row = lines + chunk[: error.start].count(b"\n") + 1
-                byte = f"the byte 0x{chunk[error.start]:02x}, which is not {encoding}"
-                remedy = (
-                    "set `raw.encoding` (cp1252 and latin-1 are common), or have the file mended"
-                )
-                return Problem("error", "encoding", byte, remedy, path.name, row)
-            lines += chunk.count(b"\n")
-    return None
-
-
-def _text_codec(encoding: str) -> str:
-    """The codec that also drops a byte-order mark."""
-    return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
-
-
-def read_header(path: Path, raw: Raw) -> list[str]:
-    """The names in the first record, without stray blanks, tabs and byte-order mark."""
-    with path.open(encoding=_text_codec(raw.encoding), newline="") as file:
-        first = next(csv.reader(file, delimiter=raw.delimiter, quotechar=raw.quote), [])
-    return [name.strip().strip("\ufeff") for name in first]
-
-
-def check_header(file: str, header: list[str], raw: Raw, expected: list[str]) -> list[Problem]:
-    """Everything wrong with the columns of one file."""
-    if not any(header):
-        return [
-            Problem("error", "header", "an empty file", "deliver a file with a header row", file)
-        ]
-    missing = [name for name in expected if name not in header]
-    if missing and (better := _other_delimiter(header, raw.delimiter, expected)):
-        remedy = f'set `raw.delimiter: "{better}"`'.replace("\t", "\\t")
-        found = f"a header that {DELIMITERS[better]} splits better than {raw.delimiter!r}"
-        return [Problem("error", "delimiter", found, remedy, file, 1)]
-    problems = [
-        Problem("error", "columns", "no such column",
-                f"deliver it, or take it out of the spec{nearest(name, header)}", file, 1, name)
-        for name in missing
-    ]  # fmt: skip
-    for name in sorted({name for name in header if header.count(name) > 1}):
-        problems.append(
-            Problem("error", "columns", "the column twice", "name it once", file, 1, name)
+    blank = {row.number for row in skipped if not row.text.strip()}
+    ragged = [row for row in skipped if row.number not in blank]
+    table.unreadable += [(path.name, row.number, row.text) for row in ragged]
+    table.problems += [_ragged(path.name, row, raw) for row in ragged]
+    frame = _numbered(columns, path.name, header.row, {row.number for row in skipped})
+    is_blank = (frame[expected] == "").all(axis=1)
+    blank |= set(frame.loc[is_blank, ROW])
+    if blank:
+        count, remedy = f"{len(blank)} blank row(s)", "left out; the first is named"
+        table.problems.append(
+            Problem("note", "blank rows", count, remedy, path.name, int(min(blank)))
         )
-    severity: Literal["error", "note"] = "error" if raw.extra_columns == "error" else "note"
-    for name in header:
-        if name not in expected:
-            remedy = "give it a role in the spec, or set `raw.extra_columns: ignore`"
-            problems.append(
-                Problem(severity, "columns", "a column the spec lacks", remedy, file, 1, name)
-            )
-    return problems
-
-
-def _other_delimiter(header: list[str], delimiter: str, expected: list[str]) -> str | None:
-    line = delimiter.join(header)
-    known = len(set(header) & set(expected))
-    for other in DELIMITERS:
-        names = {name.strip().strip('"') for name in line.split(other)}
-        if other != delimiter and len(names & set(expected)) > known:
-            return other
-    return None
+    return frame.loc[~is_blank].reset_index(drop=True) if is_blank.any() else frame
 
 
 def _read_columns(
-    path: Path, raw: Raw, header: list[str], expected: list[str], skipped: list[Any]
+    path: Path, raw: Raw, header: Header, expected: list[str], skipped: list[Any]
 ) -> pa.Table:
     """The expected columns as trimmed text; rows of the wrong length go to `skipped`."""
 
@@ -195,27 +122,37 @@ def _read_columns(
     table = pacsv.read_csv(
         path,
         read_options=pacsv.ReadOptions(
-            column_names=header, skip_rows=1, encoding=raw.encoding, use_threads=False,
-            block_size=BLOCK_BYTES,
+            column_names=header.names, skip_rows_after_names=header.row, encoding=raw.encoding,
+            use_threads=False, block_size=BLOCK_BYTES,
         ),
         parse_options=pacsv.ParseOptions(
             delimiter=raw.delimiter, quote_char=raw.quote, newlines_in_values=True,
-            ignore_empty_lines=len(header) > 1, invalid_row_handler=skip,
+            ignore_empty_lines=False, invalid_row_handler=skip,
         ),
         convert_options=pacsv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.large_string()), include_columns=expected,
+            column_types=dict.fromkeys(header.names, pa.large_string()), include_columns=expected,
             strings_can_be_null=False,
         ),
     )  # fmt: skip
-    for place, name in enumerate(expected):  # one by one: what was not trimmed is freed at once
+    for place, name in enumerate(expected):  # one by one, so that two texts of all never coexist
         table = table.set_column(place, name, pc.utf8_trim_whitespace(table.column(place)))
     return table
 
 
-def _ragged(file: str, number: int, row: Any, raw: Raw) -> Problem:
+def _numbered(columns: pa.Table, file: str, header_row: int, skipped: set[int]) -> pd.DataFrame:
+    """The rows with file and row number; the numbers of skipped rows are left out."""
+    frame = columns.to_pandas(strings_to_categorical=False)
+    first = header_row + 1
+    numbers = np.arange(first, first + len(frame) + len(skipped))
+    frame[FILE] = file
+    frame[ROW] = numbers[~np.isin(numbers, list(skipped))]
+    return frame
+
+
+def _ragged(file: str, row: Any, raw: Raw) -> Problem:
     found = f"{row.actual_columns} fields instead of {row.expected_columns}"
     remedy = f"quote values that hold {raw.delimiter!r}, or have the row mended"
-    return Problem("row", "fields", found, remedy, file, number)
+    return Problem("row", "fields", found, remedy, file, row.number)
 
 
 def _empty(columns: list[str]) -> pd.DataFrame:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from millrace import transformation
-from millrace.datasets import Column, DatasetSpec
-from millrace.validate import ROW_ID
+from millrace.datasets import ROW_ID, Column, DatasetSpec
 
 MISSING = "(missing)"
 CHUNK = 100_000  # rows whose text stands in memory as Python objects at a time
@@ -45,7 +44,8 @@ def split(clean: pd.DataFrame, spec: DatasetSpec) -> np.ndarray:
 def _hash_order(ids: pd.Series, seed: int) -> np.ndarray:
     """A reproducible pseudo-random number for each id (pandas' SipHash, keyed by the seed)."""
     key = hashlib.sha256(f"millrace split {seed}".encode()).hexdigest()[:16]
-    return pd.util.hash_array(ids.to_numpy(dtype="object"), hash_key=key, categorize=False)
+    parts = (ids.iloc[rows].to_numpy(dtype="object") for rows in _chunks(ids))
+    return np.concatenate([pd.util.hash_array(p, hash_key=key, categorize=False) for p in parts])
 
 
 def fit(train: pd.DataFrame, spec: DatasetSpec) -> dict[str, Any]:
@@ -79,8 +79,8 @@ def _engineered(state: dict[str, Any], frame: pd.DataFrame) -> dict[str, np.ndar
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
-def _chunks(frame: pd.DataFrame) -> Iterator[slice]:
-    return (slice(start, start + CHUNK) for start in range(0, max(len(frame), 1), CHUNK))
+def _chunks(rows: Sized) -> Iterator[slice]:
+    return (slice(start, start + CHUNK) for start in range(0, max(len(rows), 1), CHUNK))
 
 
 def _engineered_state(name: str, spec: DatasetSpec) -> dict[str, Any]:

@@ -198,7 +198,7 @@ def publish(
         _remove(store, prefix)
         raise
     published = _put_in_place(store, place, manifest, version)
-    if published.manifest != manifest:
+    if published.manifest.attempt != attempt_name:
         return published
     log.info("Published %s: %d files, %s bytes.", published.uri, len(manifest.files),
              f"{sum(facts['size'] for facts in manifest.files.values()):,}")  # fmt: skip
@@ -215,14 +215,13 @@ def _put_in_place(store: Store, place: Place, manifest: Manifest, version: str |
     except Exception as error:
         # An error does not say that nothing was written: the answer may have been lost.
         winner = read_published(store, place)
-        if winner is None or winner.manifest.attempt != manifest.attempt:
-            _remove(store, f"{place}/{manifest.attempt}")
-            if not (
-                isinstance(error, Conflict) and winner and winner.manifest.cause == manifest.cause
-            ):
-                raise
-            log.info("Another copy of this task published %s first; its output stands.", winner.uri)
+        if winner and winner.manifest.attempt == manifest.attempt:
             return winner
+        _remove(store, f"{place}/{manifest.attempt}")
+        if not (isinstance(error, Conflict) and winner and winner.manifest.cause == manifest.cause):
+            raise
+        log.info("Another copy of this task published %s first; its output stands.", winner.uri)
+        return winner
     return Published(store, str(place), manifest)
 
 
@@ -264,7 +263,8 @@ def _read(store: Store, place: Place) -> tuple[Published | None, str | None]:
         return None, None
     try:
         manifest = Manifest(**json.loads(found[0]))
-    except (ValueError, TypeError) as error:
+        _ = manifest.content  # fails where the files are not described as they should be
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise LakeError(
             f"{store.uri(f'{place}/{MANIFEST}')} is no manifest ({error});"
             " delete it and run the step again"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from millrace.errors import MillraceError
 from millrace.lease import lease
 from millrace.runs import lake
 from millrace.settings import Settings
+from millrace.stack import Stack
 from millrace.tracking.registry import roll_back
-from millrace.tracking.server import TrackingUnavailable, connect
+from millrace.tracking.server import TrackingUnavailable, connect, within_budget
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,8 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     dataset = parser.parse_args(arguments).dataset
     try:
         settings = Settings.from_environment()
+        settings = replace(settings, mlflow_uri=Stack(settings).mlflow_url)
         with lease(lake(settings), f"champion/{dataset}"):
-            left, restored = roll_back(connect(settings), dataset)
+            left, restored = within_budget(settings, lambda: roll_back(connect(settings), dataset))
     except (MillraceError, TrackingUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from millrace.steps.run import Run
 
 PARTITION = r"^\d{4}-\d{2}-\d{2}$"
-WAIT = dt.timedelta(hours=12)
+WAIT = dt.timedelta(hours=24)
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,
@@ -58,7 +58,12 @@ def schedule_of(spec: DatasetSpec) -> CronPartitionTimetable | None:
     if spec.schedule is None:
         return None
     return CronPartitionTimetable(
-        spec.schedule, timezone="UTC", run_offset=0, key_format="%Y-%m-%d", run_immediately=False
+        spec.schedule,
+        timezone="UTC",
+        run_offset=0,
+        key_format="%Y-%m-%d",
+        # `False` would still start the last tick when it is less than a tenth of a day ago.
+        run_immediately=dt.timedelta(0),
     )
 
 

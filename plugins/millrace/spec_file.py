@@ -1,7 +1,8 @@
 """Reading a data set spec from YAML with the line of every value, for errors that point at it.
 
 Bare `Yes`, `No`, `on` and `off` stay text, as YAML 1.2 has it: they are labels in real data far
-more often than truth values. `true` and `false` are the truth values.
+more often than truth values. `true` and `false` are the truth values. `007`, `1_000` and `10:30`
+stay text too, and a number remembers how it was written: `1.50` may be a label.
 """
 
 from __future__ import annotations
@@ -27,19 +28,36 @@ class SpecError(MillraceError):
         self.problems = list(problems)
 
 
+class WrittenFloat(float):
+    """A number whose text is the one in the file."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 truth values and no implicit dates."""
+    """SafeLoader with the truth values and numbers of YAML 1.2, and no implicit dates."""
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> WrittenFloat:
+        number = WrittenFloat(super().construct_yaml_float(node))
+        number.text = node.value
+        return number
 
 
+_OWN = {"bool", "timestamp", "int", "float"}
 _Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, rule) for tag, rule in rules if tag.rpartition(":")[2] not in {"bool", "timestamp"}
-    ]
+    first: [(tag, rule) for tag, rule in rules if tag.rpartition(":")[2] not in _OWN]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.IGNORECASE), list("tTfF")
-)
+for _name, _rule, _first in (
+    ("bool", r"^(?:true|false|True|False|TRUE|FALSE)$", "tTfF"),
+    ("int", r"^-?(?:0|[1-9][0-9]*)$", "-0123456789"),
+    ("float", r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?$", "-0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_rule), list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 @dataclass(frozen=True)
@@ -60,13 +78,17 @@ class SpecFile:
         try:
             loader = _Loader(path.read_text(encoding="utf-8-sig"))
             root = loader.get_single_node()
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            repeated = list(_repeated_keys(path, root, ())) if root else []
+            values = loader.construct_document(root) if root else None
+        except RecursionError:
+            raise SpecError([f"{path}: refers to itself; take the alias (*) out"]) from None
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise SpecError([f"{path}: cannot be read as YAML: {error}"]) from error
-        if not isinstance(root, yaml.MappingNode):
+        if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):
             raise SpecError([f"{path}: found no mapping; write `key: value` lines"])
-        if repeated := list(_repeated_keys(path, root, ())):
+        if repeated:
             raise SpecError(repeated)
-        return cls(path, loader.construct_document(root), root)
+        return cls(path, values, root)
 
     def line(self, field: Sequence[str | int]) -> int:
         """The line of the deepest part of `field` that stands in the file, counted from 1."""
@@ -91,7 +113,7 @@ class SpecFile:
         return SpecError([self._explain_one(item) for item in error.errors()])
 
     def _explain_one(self, item: Any) -> str:
-        field = [part for part in item["loc"] if not self._is_union_tag(item["loc"], part)]
+        field = _without_union_tag(item["loc"])
         if "remedy" in item.get("ctx", {}):
             context = item["ctx"]
             return self.problem(
@@ -100,15 +122,16 @@ class SpecFile:
         found, remedy = _wording(item, field)
         return self.problem(field, found, remedy)
 
-    def _is_union_tag(self, loc: Sequence[str | int], part: str | int) -> bool:
-        """Whether pydantic put the tag of a union into the location; the file has no such key."""
-        return len(loc) > 2 and loc[0] == "features" and part == loc[2] and part != "kind"
-
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """` (did you mean 'x'?)` where something known looks like `name`, else nothing."""
     close = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _without_union_tag(loc: Sequence[str | int]) -> list[str | int]:
+    """A location without the kind of the feature, which pydantic puts into it behind the name."""
+    return [*loc[:2], *loc[3:]] if loc[:1] == ("features",) else list(loc)
 
 
 def _wording(item: Any, field: Sequence[str | int]) -> tuple[str, str]:

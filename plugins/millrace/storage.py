@@ -27,9 +27,8 @@ DELETED_AT_ONCE = 1000  # the most keys one DeleteObjects takes
 LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 # S3's answers that another try does not change.
 REFUSED = (
-    "NoSuchBucket", "InvalidBucketName", "PermanentRedirect", "AccessDenied", "AllAccessDisabled",
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403",
-    "AccountProblem", "KMS.DisabledException",
+    "NoSuchBucket", "InvalidBucketName", "PermanentRedirect", "AccessDenied", "403",
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
 )  # fmt: skip
 
 
@@ -204,6 +203,7 @@ class S3Store:
                 item["LastModified"].timestamp(),
             )
             for item in objects
+            if not item["Key"].endswith("/")  # the console's empty folders
         ]
 
     def read(self, key: str) -> tuple[bytes, str] | None:

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from millrace import transformation
 from millrace.datasets import Candidate, Decision
 from millrace.jobs.local import run_script
 from millrace.settings import PROJECT
@@ -26,6 +25,7 @@ from millrace.settings import PROJECT
 log = logging.getLogger(__name__)
 
 SCRIPTS = PROJECT / "include" / "training"
+TRANSFORMATION = Path(__file__).with_name("transformation.py")
 # Threads that wait must sleep: where jobs share the cores, spinning made a fit 100 times slower.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 MODEL, OUTPUT = "model.tar.gz", "output.tar.gz"
@@ -33,7 +33,7 @@ MODEL, OUTPUT = "model.tar.gz", "output.tar.gz"
 
 def source_files() -> list[Path]:
     """Everything training and inference need: the scripts and the transformation."""
-    return [*sorted(SCRIPTS.glob("*.py")), Path(transformation.__file__)]
+    return [*sorted(SCRIPTS.glob("*.py")), TRANSFORMATION]
 
 
 @contextmanager

@@ -42,7 +42,17 @@ def as_array(values: Any, item: Mapping[str, str]) -> np.ndarray:
         except (ValueError, TypeError) as error:
             raise ValueError(f"the column {item['name']!r} must hold numbers: {error}") from None
     column = pd.Series(values, dtype="object")
+    if pd.api.types.infer_dtype(column) not in ("string", "empty"):
+        column = column.map(_as_text).astype("object")
     return column.where(column.notna() & (column != ""), None).to_numpy()
+
+
+def _as_text(value: Any) -> Any:
+    """A label that came as a number, as JSON may have it, is the number's text: 3 -> '3'."""
+    if isinstance(value, str) or pd.isna(value):
+        return value
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def feature_names(state: Mapping[str, Any]) -> list[str]:

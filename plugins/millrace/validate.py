@@ -19,10 +19,10 @@ import pyarrow
 import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
-from millrace.datasets import Column, DatasetSpec
-from millrace.ingest import FILE, ROW, Problem, RawTable
+from millrace.datasets import ROW_ID, Column, DatasetSpec
+from millrace.ingest import FILE, ROW, RawTable
+from millrace.raw_file import Problem
 
-ROW_ID = "_row_id"
 HIDDEN = "(hidden)"
 LISTED = 1000  # problems kept in the report; the rest are counted
 SHOWN = 80  # characters of a value that a problem quotes
@@ -55,7 +55,7 @@ class Findings:
         self.frame = frame
         self.problems = list(problems)
         self.count = len(problems)
-        self.bad = pd.Series(False, index=frame.index)
+        self.reasons: dict[Any, list[str]] = defaultdict(list)  # by index of the frame
         self.private = frozenset(private)
 
     def add(self, problem: Problem) -> None:
@@ -67,12 +67,14 @@ class Findings:
         self, where: pd.Index, name: str, check: str, remedy: str, shown: pd.Series
     ) -> None:
         """Set rows aside for what one column holds; `shown` is what the problem quotes."""
-        self.bad.loc[where] = True
         self.count += len(where)
-        for index in where[:LISTED]:
+        hidden = name in self.private
+        found = [HIDDEN if hidden else _shown(value) for value in shown.loc[where]]
+        for index, text in zip(where, found, strict=True):
+            self.reasons[index].append(f"{name}: {check}: {text}")
+        for index, text in zip(where[:LISTED], found, strict=False):
             file, row = self.frame.at[index, FILE], int(self.frame.at[index, ROW])
-            found = HIDDEN if name in self.private else _shown(shown.at[index])
-            self.problems.append(Problem("row", check, found, remedy, file, row, name))
+            self.problems.append(Problem("row", check, text, remedy, file, row, name))
 
 
 def validate(table: RawTable, spec: DatasetSpec) -> Validation:
@@ -85,9 +87,9 @@ def validate(table: RawTable, spec: DatasetSpec) -> Validation:
         duplicates = len(table.frame) - len(frame)
         typed = _typed(frame, spec, findings)
         _check_schema(typed, spec, findings)
-        bad = frame.index[findings.bad.loc[frame.index]]
-        clean = _finished(typed.drop(index=bad), spec)
-        quarantine = _quarantine(table, frame.loc[bad], findings)
+        bad = frame.index.isin(list(findings.reasons))
+        clean = _finished(typed[~bad] if bad.any() else typed, spec)
+        quarantine = _quarantine(table, frame[bad], findings)
         for problem in _whole_table_problems(table, clean, len(quarantine), spec):
             findings.add(problem)
     report = _report(table, spec, findings, len(clean), len(quarantine), duplicates)
@@ -142,7 +144,7 @@ def _typed(frame: pd.DataFrame, spec: DatasetSpec, findings: Findings) -> pd.Dat
     typed: dict[str, pd.Series] = {}
     for name, column in spec.columns.items():
         _check_text(frame[name], spec.raw.max_field_bytes, findings)
-        text = _without_markers(frame[name], {*spec.raw.missing, *column.missing})
+        text = _without_markers(frame[name], [*spec.raw.missing, *column.missing])
         if column.role == "numeric":
             typed[name] = _numbers(text, spec.raw.decimal)
             unreadable = frame.index[text.notna() & typed[name].isna()]
@@ -150,13 +152,14 @@ def _typed(frame: pd.DataFrame, spec: DatasetSpec, findings: Findings) -> pd.Dat
             findings.add_cells(unreadable, name, "number", remedy, frame[name])
         else:
             typed[name] = _respelled(text, column.spellings)
-    target = _without_markers(frame[spec.target.column], set(spec.raw.missing))
+    target = _without_markers(frame[spec.target.column], spec.raw.missing)
     typed[spec.target.column] = _respelled(target, spec.target.spellings)
     return pd.DataFrame(typed, index=frame.index)
 
 
-def _without_markers(text: pd.Series, markers: set[str]) -> pd.Series:
-    return text.mask(text.isin(list(markers)))
+def _without_markers(text: pd.Series, markers: Sequence[str]) -> pd.Series:
+    """A blank is missing whatever else is; values are trimmed, so markers are too."""
+    return text.mask(text.isin(["", *(marker.strip() for marker in markers)]))
 
 
 def _respelled(text: pd.Series, spellings: dict[str, list[str]]) -> pd.Series:
@@ -174,7 +177,7 @@ def _numbers(text: pd.Series, decimal: str) -> pd.Series:
 
 
 def _parsed(text: pd.Series) -> pd.Series:
-    """Text to float64. Arrow and pandas read the same numbers; Arrow is quick, but takes no text."""
+    """Text to float64. Arrow is quick, but refuses a column with text; both read alike."""
     try:
         values = pc.cast(pyarrow.array(text, from_pandas=True), pyarrow.float64())
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
@@ -239,20 +242,20 @@ def _finished(typed: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
 
 
 def _quarantine(table: RawTable, bad: pd.DataFrame, findings: Findings) -> pd.DataFrame:
-    reasons: dict[tuple[str, int | None], list[str]] = defaultdict(list)
-    for problem in findings.problems:
-        if problem.severity == "row":
-            column = f"{problem.column}: " if problem.column else ""
-            reasons[problem.file, problem.row].append(f"{column}{problem.check}: {problem.found}")
-    rows = [(file, row, text) for file, row, text in table.unreadable]
+    """The rows set aside, each with all its reasons and its text."""
+    ragged = {
+        (problem.file, problem.row): f"{problem.check}: {problem.found}"
+        for problem in table.problems
+        if problem.severity == "row"
+    }
+    rows = [(file, row, ragged[file, row], text) for file, row, text in table.unreadable]
     records = bad.drop(columns=[FILE, ROW]).to_dict("records")
-    for (file, row), record in zip(bad[[FILE, ROW]].itertuples(index=False), records, strict=True):
-        rows.append((file, row, json.dumps(record, ensure_ascii=False)))
-    rows.sort(key=lambda item: (item[0], item[1]))
-    return pd.DataFrame(
-        [(file, row, "; ".join(reasons[file, row]), text) for file, row, text in rows],
-        columns=["file", "row", "reasons", "record"],
-    )
+    places = zip(bad.index, bad[FILE], bad[ROW], strict=True)
+    for (index, file, row), record in zip(places, records, strict=True):
+        reasons = "; ".join(findings.reasons[index])
+        rows.append((file, row, reasons, json.dumps(record, ensure_ascii=False)))
+    rows.sort(key=lambda item: item[:2])
+    return pd.DataFrame(rows, columns=["file", "row", "reasons", "record"])
 
 
 def _whole_table_problems(

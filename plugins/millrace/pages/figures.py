@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from millrace.evaluate import curves
@@ -23,7 +24,7 @@ COLOURS = ("#0072b2", "#d55e00", "#00835f", "#b04d86", "#8a6d00", "#3d9bd1", "#6
 STYLE: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
-    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.family": "sans-serif",

@@ -1,9 +1,11 @@
-"""Command line: `python -m millrace.stack up|down|status`."""
+"""Command line of the local stack."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 from millrace.settings import Settings, SettingsError
 from millrace.stack.database import MigrationError
@@ -12,10 +14,12 @@ from millrace.stack.ports import PortError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line: `python -m millrace.stack up|down|status`."""
+    """Command line: `python -m millrace.stack up|down|status|airflow [argument ...]`."""
     parser = argparse.ArgumentParser(prog="millrace.stack", description="Airflow and MLflow, here.")
-    parser.add_argument("command", choices=["up", "down", "status"])
-    command = parser.parse_args(arguments).command
+    parser.add_argument("command", choices=["up", "down", "status", "airflow"])
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of `airflow`")
+    options = parser.parse_args(arguments)
+    command = options.command
     terminate_as_exit()
     try:
         stack = Stack(Settings.from_environment())
@@ -23,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
             stack.up()
         elif command == "down":
             stack.down()
+        elif command == "airflow":
+            _become_airflow(stack, options.arguments)
         up = stack.is_up()
     except (SettingsError, PortError, MigrationError, StackError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -31,6 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     print(_addresses(stack) if up else "down; `make up` starts it")
     return 0 if up or command == "down" else 3
+
+
+def _become_airflow(stack: Stack, arguments: list[str]) -> None:
+    """Turn into Airflow's own command line, with the settings of the stack."""
+    airflow = str(Path(sys.executable).with_name("airflow"))
+    os.execve(airflow, [airflow, *arguments], stack.environment())  # noqa: S606
 
 
 def _addresses(stack: Stack) -> str:

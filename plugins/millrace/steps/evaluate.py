@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from millrace.errors import MillraceError
 from millrace.evaluate import bootstrap_intervals, confusion, score
 from millrace.metrics import better
-from millrace.pages import evaluation_charts, evaluation_page
+from millrace.pages.evaluation import evaluation_page
+from millrace.pages.figures import evaluation_charts
 from millrace.promotion import check_gates
 from millrace.publish import Attempt, Published, publish
+from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run, content_of, log_rate
 from millrace.training import MODEL, model_facts
 
@@ -87,29 +87,6 @@ def _build_evaluation(
         scores = ", ".join(f"{metric} {value:.4f}" for metric, value in item["metrics"].items())
         log.info("%s%s: %s", item["candidate"], " (winner)" if item is winner else "", scores)
     log_rate("Evaluated", len(target) * len(candidates), started)
-
-
-def labels_of(run: Run, processed: Published) -> pd.Series:
-    """The test rows' targets by row id."""
-    labels = pd.read_csv(processed.path("test/labels.csv"), dtype={0: str}, keep_default_na=False)
-    return labels.set_index(labels.columns[0])[run.spec.target.column]
-
-
-def probabilities(path: Path, target: pd.Series) -> np.ndarray:
-    """Predictions in the order of the labels, joined by row id.
-
-    Raises:
-        MillraceError: rows are missing or were not asked for.
-    """
-    predicted = pd.read_csv(
-        path, header=None, names=["id", "p"], dtype={"id": str}, keep_default_na=False
-    ).set_index("id")["p"]
-    if len(predicted) != len(target) or not predicted.index.isin(target.index).all():
-        raise MillraceError(
-            f"{path} holds {len(predicted)} predictions for {len(target)} test rows;"
-            " run transform again"
-        )
-    return predicted.loc[target.index].to_numpy()
 
 
 def _score(

@@ -8,14 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 from millrace.datasets import DatasetSpec, load_spec
+from millrace.lease import lease
 from millrace.publish import Published
 from millrace.settings import Settings
 from millrace.steps.promote import promote_published
 from millrace.steps.run import Run
 from millrace.storage import Store
 from millrace.tracking import spool
-from millrace.tracking.runs import Evaluation, Logged, log_evaluation
-from millrace.tracking.server import TrackingUnavailable, connect, within_budget
+from millrace.tracking.runs import Evaluation, Logged, key_of, log_evaluation
+from millrace.tracking.server import TrackingUnavailable, connect, is_healthy, within_budget
 from millrace.training import MODEL
 
 log = logging.getLogger(__name__)
@@ -36,20 +37,28 @@ def log_to_mlflow(run: Run) -> dict[str, Any]:
 
 
 def log_spooled(store: Store, settings: Settings) -> int:
-    """Log and promote what waits in the spool; returns how many entries were taken out of it."""
+    """Log and promote what waits in the spool; returns how many entries were taken out of it.
+
+    An entry that cannot be logged stays, with an error in the log, and holds up no other.
+    """
     done = 0
     for entry in spool.entries(store):
-        spec = load_spec(settings.datasets / f"{entry.dataset}.yaml")
-        run = Run(
-            spec, entry.partition, store, settings, tuple(spec.candidates),
-            engine=entry.engine, promote=entry.promote, backfill=entry.backfill,
-        )  # fmt: skip
         try:
+            spec = load_spec(settings.datasets / f"{entry.dataset}.yaml")
+            run = Run(
+                spec, entry.partition, store, settings, tuple(spec.candidates),
+                engine=entry.engine, promote=entry.promote, backfill=entry.backfill,
+            )  # fmt: skip
             logged = within_budget(settings, functools.partial(log_published, run))
             verdict = promote_published(run)
         except TrackingUnavailable as error:
-            log.warning("%s; the spool keeps its entries.", error)
-            break
+            log.warning("%s; %s stays in the spool.", error, entry.key)
+            if not is_healthy(settings):
+                break
+            continue
+        except Exception:
+            log.exception("%s cannot be logged and stays in the spool.", entry.key)
+            continue
         spool.remove(store, entry)
         done += 1
         log.info("Logged %s from the spool: %s; %s", entry.key, logged.url, verdict["reasons"])
@@ -57,7 +66,12 @@ def log_spooled(store: Store, settings: Settings) -> int:
 
 
 def log_published(run: Run) -> Logged:
-    """Log what is published for the run's partition."""
+    """Log what is published for the run's partition; two copies at once log it once."""
+    with lease(run.store, f"mlflow/{run.spec.name}/{run.partition}", seconds=20):
+        return _log_published(run)
+
+
+def _log_published(run: Run) -> Logged:
     evaluation = run.published("reports", "evaluation", "evaluate")
     processed = run.published("processed", "", "preprocess")
     validation = run.published("reports", "validation", "validate_raw")
@@ -74,7 +88,7 @@ def log_published(run: Run) -> Logged:
     return log_evaluation(
         connect(run.settings),
         Evaluation(
-            key=evaluation.manifest.cause,
+            key=key_of(evaluation),
             summary=summary,
             models={name: run.published("models", name, "train").path(MODEL) for name in names},
             artifacts={"report": [*pages, evaluation.path("summary.json")], "plots": plots},

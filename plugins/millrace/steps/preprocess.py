@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from millrace.datasets import ROW_ID, DatasetSpec
 from millrace.describe import describe
-from millrace.pages import statistics_page
+from millrace.pages.statistics import statistics_page
 from millrace.preprocess import fit, split, transformed
 from millrace.publish import Attempt, Published, publish
 from millrace.steps.run import Run, log_rate
-from millrace.validate import ROW_ID
 
 log = logging.getLogger(__name__)
 
@@ -43,37 +45,47 @@ def _build_channels(run: Run, validated: Published, attempt: Attempt) -> None:
     started = time.monotonic()
     spec = run.spec
     clean = pd.read_parquet(validated.path("clean.parquet"))
+    rows, positive_rate = len(clean), float(clean[spec.target.column].mean())
+    raw = describe(clean.drop(columns=ROW_ID), hidden=spec.private_columns())
     is_test = split(clean, spec)
-    train, test = clean[~is_test], clean[is_test]
+    _write_test_rows(clean[is_test], spec, attempt.folder / "test")
+    train = clean[~is_test]
+    del clean  # the largest table; the train rows are enough from here on
     state = fit(train, spec)
     features = transformed(state, train)
-    for folder in ("train", "test"):
-        (attempt.folder / folder).mkdir()
-    channel = pa.table({spec.target.column: train[spec.target.column].to_numpy()})
-    for name in features:
-        channel = channel.append_column(name, pa.array(features[name].to_numpy()))
-    pacsv.write_csv(channel, attempt.folder / "train" / "train.csv")
+    target = train[spec.target.column].to_numpy()
+    del train
+    _write_channel(spec.target.column, target, features, attempt.folder / "train")
     attempt.write_json("train/transformation.json", state)
-    test[[ROW_ID, *spec.input_columns()]].to_csv(
-        attempt.folder / "test" / "test.csv", header=False, index=False
-    )
-    test[[ROW_ID, spec.target.column]].to_csv(attempt.folder / "test" / "labels.csv", index=False)
-    statistics = {
-        "raw": describe(clean.drop(columns=ROW_ID), hidden=spec.private_columns()),
-        "processed": describe(
-            features.assign(**{spec.target.column: train[spec.target.column].to_numpy()})
-        ),
-    }
-    attempt.write_json("statistics.json", statistics)
-    title = f"{spec.name} {run.partition}"
-    attempt.write(
-        "statistics.html", statistics_page(title, statistics["raw"], statistics["processed"])
-    )
+    processed = describe(features.assign(**{spec.target.column: target}))
+    attempt.write_json("statistics.json", {"raw": raw, "processed": processed})
+    page = statistics_page(f"{spec.name} {run.partition}", raw, processed)
+    attempt.write("statistics.html", page)
     attempt.facts |= {
-        "rows": {"train": len(train), "test": len(test)},
+        "rows": {"train": len(features), "test": rows - len(features)},
         "features": features.shape[1],
-        "positive_rate": float(clean[spec.target.column].mean()),
+        "positive_rate": positive_rate,
     }
-    log.info("Split %s rows into %s train and %s test rows; %d features.", f"{len(clean):,}",
-             f"{len(train):,}", f"{len(test):,}", features.shape[1])  # fmt: skip
-    log_rate("Preprocessed", len(clean), started)
+    log.info("Split %s rows into %s train and %s test rows; %d features.", f"{rows:,}",
+             f"{len(features):,}", f"{rows - len(features):,}", features.shape[1])  # fmt: skip
+    log_rate("Preprocessed", rows, started)
+
+
+def _write_channel(name: str, target: np.ndarray, features: pd.DataFrame, folder: Path) -> None:
+    """train.csv: the target first, then the features."""
+    channel = pa.table({name: target})
+    for feature in features:
+        channel = channel.append_column(feature, pa.array(features[feature].to_numpy()))
+    folder.mkdir()
+    pacsv.write_csv(channel, folder / "train.csv")
+
+
+def _write_test_rows(test: pd.DataFrame, spec: DatasetSpec, folder: Path) -> None:
+    """test.csv: id and raw columns, as predictions are asked for; labels.csv: id and target."""
+    folder.mkdir()
+    columns = [ROW_ID, *spec.input_columns()]
+    # Arrow quotes every text: the csv module leaves a lone carriage return bare, and splits there.
+    rows = pa.Table.from_pandas(test[columns], preserve_index=False)
+    pacsv.write_csv(rows, folder / "test.csv", pacsv.WriteOptions(include_header=False))
+    labels = pa.Table.from_pandas(test[[ROW_ID, spec.target.column]], preserve_index=False)
+    pacsv.write_csv(labels, folder / "labels.csv")

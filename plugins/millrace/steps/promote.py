@@ -13,10 +13,10 @@ from millrace.evaluate import score
 from millrace.lease import lease
 from millrace.promotion import Verdict, decide
 from millrace.publish import Published
-from millrace.steps.evaluate import labels_of, probabilities
+from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run
 from millrace.tracking import registry, spool
-from millrace.tracking.runs import find_logged
+from millrace.tracking.runs import find_logged, key_of
 from millrace.tracking.server import TrackingUnavailable, connect, within_budget
 from millrace.training import MODEL, transform_locally, unpacked
 
@@ -50,7 +50,11 @@ def promote_published(run: Run) -> dict[str, Any]:
         RegistryError: a registered artifact is not what it should be; the alias stays.
     """
     with lease(run.store, f"champion/{run.spec.name}"):
-        return within_budget(run.settings, lambda: _promote(run, connect(run.settings)))
+        return within_budget(
+            run.settings,
+            lambda: _promote(run, connect(run.settings)),
+            besides=run.settings.job_timeout,  # the champion predicts this partition's rows
+        )
 
 
 def _promote(run: Run, client: MlflowClient) -> dict[str, Any]:
@@ -63,7 +67,8 @@ def _promote(run: Run, client: MlflowClient) -> dict[str, Any]:
         verdict = Verdict(True, ("it is the champion already",))
     else:
         with registry.verified_bundle(version):
-            verdict = _judge(run, summary, winner, version, champion)
+            rolled_back = registry.was_rolled_back(client, version) and run.promote != "yes"
+            verdict = _judge(run, summary, winner, rolled_back, champion)
             if verdict.promote:
                 registry.move_champion(client, version, champion)
         client.set_model_version_tag(version.name, version.version, registry.VERDICT, str(verdict))
@@ -80,7 +85,7 @@ def _promote(run: Run, client: MlflowClient) -> dict[str, Any]:
 
 
 def _register(run: Run, client: MlflowClient, evaluation: Published, winner: str) -> ModelVersion:
-    logged = find_logged(client, run.spec.name, evaluation.manifest.cause)
+    logged = find_logged(client, run.spec.name, key_of(evaluation))
     if logged is None:
         raise TrackingUnavailable(
             f"the evaluation of {run.spec.name} {run.partition} is not in MLflow yet"
@@ -97,16 +102,16 @@ def _judge(
     run: Run,
     summary: dict[str, Any],
     winner: dict[str, Any],
-    version: ModelVersion,
+    rolled_back: bool,
     champion: ModelVersion | None,
 ) -> Verdict:
     metric = run.spec.metric
     asked = run.promote == "yes" or (run.promote == "auto" and not run.backfill)
-    rolled_back = version.tags.get(registry.ROLLED_BACK) == "true" and run.promote != "yes"
     try:
         opponent = _champion_scores(run, champion)[metric] if champion and asked else None
     except MillraceError as error:
-        return Verdict(False, (f"the champion cannot be compared: {error}",))
+        remedy = "delete the alias `champion` in MLflow and run promote again to replace it"
+        return Verdict(False, (f"the champion cannot be compared ({error}); {remedy}",))
     return decide(
         summary["gates"],
         metric,

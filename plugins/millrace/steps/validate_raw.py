@@ -11,7 +11,7 @@ from pathlib import Path
 
 from millrace.errors import MillraceError
 from millrace.ingest import read_raw
-from millrace.pages import validation_page, validation_table
+from millrace.pages.validation import validation_page, validation_table
 from millrace.publish import Attempt, publish, sha256_of
 from millrace.steps.run import Run, log_rate
 from millrace.validate import validate

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from millrace.errors import MillraceError
 from millrace.publish import sha256_of
+from millrace.tracking.server import is_no_answer
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,7 +51,7 @@ def register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    for version in client.search_model_versions(f"name = '{name}'"):
+    for version in _versions(client, name):
         if version.source == model_uri:
             return version
     return client.create_model_version(
@@ -85,6 +86,8 @@ def verified_bundle(version: ModelVersion) -> Iterator[Path]:
         try:
             mlflow.artifacts.download_artifacts(version.source, dst_path=scratch)
         except (mlflow.MlflowException, OSError) as error:
+            if is_no_answer(error):
+                raise
             raise RegistryError(
                 f"the artifact of {label} cannot be read from {version.source}: {error}"
             ) from error
@@ -101,11 +104,38 @@ def verified_bundle(version: ModelVersion) -> Iterator[Path]:
 def move_champion(
     client: MlflowClient, version: ModelVersion, present: ModelVersion | None
 ) -> None:
-    """Point the alias at `version`, and remember which version it replaces."""
-    if present is not None:
-        client.set_model_version_tag(version.name, version.version, REPLACES, present.version)
-    client.delete_model_version_tag(version.name, version.version, ROLLED_BACK)
-    client.set_registered_model_alias(version.name, CHAMPION, version.version)
+    """Point the alias at `version`, and remember which version it replaces.
+
+    A champion of old that comes back leaves its place in the chain of predecessors, so that the
+    chain never runs in a circle.
+    """
+    name, number = version.name, version.version
+    for other in _versions(client, name):
+        if other.tags.get(REPLACES) == number:
+            _replaces(client, other, version.tags.get(REPLACES))
+        if other.tags.get(ROLLED_BACK) and other.tags.get(CONTENT) == version.tags.get(CONTENT):
+            client.delete_model_version_tag(name, other.version, ROLLED_BACK)
+    _replaces(client, version, present.version if present else None)
+    client.set_registered_model_alias(name, CHAMPION, number)
+
+
+def _replaces(client: MlflowClient, version: ModelVersion, previous: str | None) -> None:
+    if previous is not None:
+        client.set_model_version_tag(version.name, version.version, REPLACES, previous)
+    elif REPLACES in version.tags:
+        client.delete_model_version_tag(version.name, version.version, REPLACES)
+
+
+def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
+    return list(client.search_model_versions(f"name = '{name}'"))
+
+
+def was_rolled_back(client: MlflowClient, version: ModelVersion) -> bool:
+    """Whether this model was taken out of service, under this version or an equal one."""
+    return any(
+        other.tags.get(ROLLED_BACK) and other.tags.get(CONTENT) == version.tags.get(CONTENT)
+        for other in _versions(client, version.name)
+    )
 
 
 def roll_back(client: MlflowClient, name: str) -> tuple[ModelVersion, ModelVersion]:
@@ -117,13 +147,28 @@ def roll_back(client: MlflowClient, name: str) -> tuple[ModelVersion, ModelVersi
     present = champion(client, name)
     if present is None:
         raise RegistryError(f"{name} has no champion; run its pipeline first")
-    previous = present.tags.get(REPLACES)
-    if previous is None:
-        raise RegistryError(
-            f"version {present.version} of {name} is its first champion; it replaced none"
-        )
-    restored = client.get_model_version(name, previous)
+    restored = _predecessor(client, present)
     with verified_bundle(restored):
-        client.set_registered_model_alias(name, CHAMPION, previous)
-    client.set_model_version_tag(name, present.version, ROLLED_BACK, "true")
+        # In this order: whatever ends this process in between, the model is not promoted again.
+        client.set_model_version_tag(name, present.version, ROLLED_BACK, "true")
+        client.set_registered_model_alias(name, CHAMPION, restored.version)
     return present, restored
+
+
+def _predecessor(client: MlflowClient, version: ModelVersion) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    label, number = f"version {version.version} of {version.name}", version.tags.get(REPLACES)
+    if number is None:
+        raise RegistryError(
+            f"{label} replaced no other; run another partition with promote=yes instead"
+        )
+    try:
+        return client.get_model_version(version.name, number)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise RegistryError(
+            f"version {number}, which {label} replaced, was deleted;"
+            " run another partition with promote=yes instead"
+        ) from error

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millrace.publish import Published
 from millrace.training import source_files, unpacked
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Evaluation:
     """What is to be logged about one partition.
 
     Attributes:
-        key: content hash of the published evaluation.
+        key: `key_of` the published evaluation.
         summary: summary.json of the evaluation.
         models: model archive by candidate.
         artifacts: files for the parent run, by the folder they go into.
@@ -60,6 +61,11 @@ class Logged:
     model_uris: dict[str, str]
 
 
+def key_of(evaluation: Published) -> str:
+    """What names an evaluation in MLflow: its partition, and everything it depends on."""
+    return f"{evaluation.place}/{evaluation.manifest.cause}"
+
+
 def log_evaluation(client: MlflowClient, evaluation: Evaluation) -> Logged:
     """Log parameters, metrics, pages, plots and models of all candidates."""
     dataset = evaluation.summary["dataset"]
@@ -68,7 +74,9 @@ def log_evaluation(client: MlflowClient, evaluation: Evaluation) -> Logged:
         log.info("Already in MLflow: %s", logged.url)
         return logged
     for unfinished in _runs_with(client, experiment, {KEY: evaluation.key}):
-        client.delete_run(unfinished.info.run_id)
+        parts = _runs_with(client, experiment, {"mlflow.parentRunId": unfinished.info.run_id})
+        for run in (unfinished, *parts):
+            client.delete_run(run.info.run_id)
     summary = evaluation.summary
     tags = {**evaluation.tags, KEY: evaluation.key}
     parent = client.create_run(experiment, run_name=summary["partition"], tags=tags)
@@ -204,6 +212,8 @@ def _experiment(client: MlflowClient, name: str) -> str:
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 raise
+    if experiment.lifecycle_stage == "deleted":  # its name cannot be given again
+        client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)
 
 

@@ -59,12 +59,17 @@ def is_healthy(settings: Settings) -> bool:
         return False
 
 
-def within_budget[Result](settings: Settings, work: Callable[[], Result]) -> Result:
+def within_budget[Result](
+    settings: Settings, work: Callable[[], Result], *, besides: float = 0
+) -> Result:
     """Do `work` against MLflow within the configured seconds.
 
+    Args:
+        besides: seconds the work may spend on other things than MLflow.
+
     Raises:
-        TrackingUnavailable: the time ran out, or the work failed and the server no longer answers.
-        Exception: whatever `work` raised while the server is well.
+        TrackingUnavailable: the time ran out, or the server did not answer.
+        Exception: whatever else `work` raised.
     """
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -77,16 +82,28 @@ def within_budget[Result](settings: Settings, work: Callable[[], Result]) -> Res
 
     thread = threading.Thread(target=run, name="mlflow", daemon=True)
     thread.start()
-    thread.join(settings.mlflow_budget)
+    thread.join(settings.mlflow_budget + besides)
     if thread.is_alive():
         raise TrackingUnavailable(
             f"MLflow at {settings.mlflow_uri} took more than {settings.mlflow_budget:g} s"
             " (MILLRACE_MLFLOW_BUDGET)"
         )
     if errors:
-        if not isinstance(errors[0], TrackingUnavailable) and not is_healthy(settings):
+        if is_no_answer(errors[0]):
             raise TrackingUnavailable(
                 f"MLflow at {settings.mlflow_uri} stopped answering"
             ) from errors[0]
         raise errors[0]
     return results[0]
+
+
+def is_no_answer(error: BaseException) -> bool:
+    """Whether an error comes from a server that did not answer, or that failed itself (5xx)."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, requests.HTTPError) and cause.response is not None:
+            return bool(cause.response.status_code >= 500)
+        if isinstance(cause, requests.RequestException):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from millrace.storage import Store
+from millrace.storage import Conflict, Store
 
 if TYPE_CHECKING:
     from millrace.steps.run import Run
@@ -41,13 +41,20 @@ class Pending:
         """Where the entry stands in the lake."""
         return f"spool/mlflow/{self.dataset}/{self.partition}.json"
 
+    def text(self) -> bytes:
+        """The entry as it is kept."""
+        return json.dumps(asdict(self)).encode()
+
 
 def add(store: Store, pending: Pending) -> None:
     """Keep an entry; a later one of the same partition replaces it."""
-    present = store.read(pending.key)
-    store.replace(
-        pending.key, json.dumps(asdict(pending)).encode(), present[1] if present else None
-    )
+    while True:
+        present = store.read(pending.key)
+        try:
+            store.replace(pending.key, pending.text(), present[1] if present else None)
+            break
+        except Conflict:  # another copy of this task added it just now
+            continue
     log.warning(
         "%s; the result waits in %s and is logged later.", pending.reason, store.uri(pending.key)
     )
@@ -57,10 +64,16 @@ def entries(store: Store) -> Iterator[Pending]:
     """All entries, by data set and partition."""
     for entry in store.list("spool/mlflow"):
         found = store.read(entry.key)
-        if found is not None:
+        if found is None:
+            continue
+        try:
             yield Pending(**json.loads(found[0]))
+        except (ValueError, TypeError) as error:
+            log.error("%s is no entry of the spool (%s); delete it.", store.uri(entry.key), error)
 
 
 def remove(store: Store, pending: Pending) -> None:
-    """Take an entry out: its result is logged."""
-    store.delete(pending.key)
+    """Take an entry out, its result is logged; one that replaced it meanwhile stays."""
+    present = store.read(pending.key)
+    if present and present[0] == pending.text():
+        store.delete(pending.key)

@@ -1,0 +1,231 @@
+"""The pipelines under a real scheduler, API server, triggerer and MLflow server."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millrace.settings import Settings
+from millrace.stack import Stack
+from millrace.tracking.registry import champion
+from millrace.tracking.server import connect
+
+pytestmark = pytest.mark.integration
+
+SPEC = """
+description: Which trees of an orchard bear fruit.
+owner: gardeners
+raw: {tolerance: 0.05}
+target: {column: bears, positive: "yes", negative: "no"}
+columns:
+  tree: {role: id}
+  age: {role: numeric, minimum: 0}
+  soil: {role: categorical}
+  keeper: {role: personal, example: Somebody}
+candidates:
+  tree: {algorithm: decision_tree, hyperparameters: {max_depth: 3}}
+  line: {algorithm: logistic_regression}
+gates: {roc_auc: {minimum: 0.6}}
+"""
+TIMEOUT = 300
+
+
+def orchard(seed: int, rows: int = 200) -> str:
+    """Raw rows as CSV; older trees on loam bear."""
+    draw = random.Random(seed)
+    lines = ["tree,age,soil,keeper,bears"]
+    for number in range(rows):
+        age, soil = draw.randint(0, 30), draw.choice(["loam", "sand"])
+        bears = age + (8 if soil == "loam" else 0) + draw.gauss(0, 6) > 18
+        lines.append(f"{number},{age},{soil},Keeper {number},{'yes' if bears else 'no'}")
+    return "\n".join(lines) + "\n"
+
+
+def deliver(settings: Settings, partition: str, text: str) -> None:
+    """Put one raw file in place as a careful sender does: complete, by a rename."""
+    folder = Path(settings.lake) / "raw" / "orchard" / partition
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / "rows.part"
+    draft.write_text(text)
+    draft.rename(folder / "rows.csv")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of its own with one small data set."""
+    home = tmp_path_factory.mktemp("home")
+    datasets = tmp_path_factory.mktemp("datasets")
+    (datasets / "orchard.yaml").write_text(SPEC)
+    settings = Settings.from_environment(
+        {"MILLRACE_HOME": str(home), "MILLRACE_DATASETS": str(datasets)}
+    )
+    with Stack(settings) as running:
+        api = running.api
+        api.wait_for_dags(["orchard"])
+        api.unpause("orchard")
+        yield running
+
+
+def finished(stack: Stack, conf: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Trigger a run by hand and wait for it; the run and the state of each task."""
+    run = stack.api.wait("orchard", stack.api.trigger("orchard", conf), TIMEOUT)
+    return run, states(stack, run)
+
+
+def states(stack: Stack, run: dict[str, Any]) -> dict[str, str]:
+    tasks = stack.api.task_instances("orchard", run["dag_run_id"])
+    return {f"{task['task_id']}{max(task['map_index'], 0) or ''}": task["state"] for task in tasks}
+
+
+def manifests(stack: Stack, partition: str) -> dict[str, dict[str, Any]]:
+    """What is published for a partition, without what tells one attempt from another."""
+    lake = Path(stack.settings.lake)
+    found = {}
+    for path in sorted(lake.glob(f"*/orchard/{partition}/**/_MANIFEST.json")):
+        manifest = json.loads(path.read_text())
+        found[path.relative_to(lake).as_posix()] = manifest
+    return found
+
+
+def contents(stack: Stack, partition: str) -> dict[str, dict[str, str]]:
+    """Hash of every published file whose content does not tell the time."""
+    return {
+        place: {
+            name: facts["sha256"]
+            for name, facts in manifest["files"].items()
+            if name not in ("report.html", "summary.json")
+        }
+        for place, manifest in manifests(stack, partition).items()
+    }
+
+
+def stack_client(stack: Stack) -> Any:
+    environment = {"MLFLOW_TRACKING_URI": stack.mlflow_url, "MILLRACE_HOME": str(stack.home)}
+    return connect(Settings.from_environment(environment))
+
+
+def backfill(stack: Stack, *arguments: str) -> None:
+    """`airflow backfill create` for the first three days of February, followed to its end."""
+    airflow = Path(sys.executable).with_name("airflow")
+    days = ["--from-date", "2026-02-01", "--to-date", "2026-02-03"]
+    done = subprocess.run(
+        [airflow, "backfill", "create", "--dag-id", "orchard", *days, *arguments],
+        env={**os.environ, **stack.environment()},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        if all(one["completed_at"] for one in stack.api.backfills("orchard")):
+            runs = stack.api.runs("orchard", run_type="backfill")
+            assert {run["state"] for run in runs} == {"success"}
+            return
+        time.sleep(1)
+    raise AssertionError("the backfill did not end in time")
+
+
+def test_a_run_by_hand_ends_with_a_champion(stack: Stack) -> None:
+    deliver(stack.settings, "2026-01-01", orchard(1))
+    run, tasks = finished(stack, {"partition": "2026-01-01"})
+    assert run["state"] == "success", tasks
+    assert set(tasks.values()) == {"success"}
+    client = stack_client(stack)
+    assert champion(client, "orchard").version == "1"
+    said = stack.api.log("orchard", run["dag_run_id"], "validate_raw", 1)
+    assert "200 rows read, 200 clean" in said
+    assert "Published" in said
+    trained = stack.api.log("orchard", run["dag_run_id"], "train", 1, 0)
+    assert "Cross-validation: fold 5 of 5" in trained
+
+
+def test_the_same_run_again_does_nothing_and_says_so(stack: Stack) -> None:
+    before = manifests(stack, "2026-01-01")
+    run, _ = finished(stack, {"partition": "2026-01-01"})
+    assert run["state"] == "success"
+    assert manifests(stack, "2026-01-01") == before
+    said = stack.api.log("orchard", run["dag_run_id"], "train", 1, 0)
+    assert "Nothing to do" in said
+    promoted = stack.api.xcom("orchard", run["dag_run_id"], "promote")
+    assert promoted == {
+        "version": "1",
+        "champion": True,
+        "reasons": "it is the champion already",
+    }
+
+
+def test_a_run_waits_for_its_files_in_the_triggerer(stack: Stack) -> None:
+    run_id = stack.api.trigger("orchard", {"partition": "2026-01-05", "candidates": ["line"]})
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if states(stack, {"dag_run_id": run_id}).get("wait_for_raw") == "deferred":
+            break
+        time.sleep(0.5)
+    else:
+        raise AssertionError("the sensor did not defer")
+    deliver(stack.settings, "2026-01-05", orchard(5))
+    run = stack.api.wait("orchard", run_id, TIMEOUT)
+    assert run["state"] == "success"
+    assert len([task for task in states(stack, run) if task.startswith("train")]) == 1
+
+
+def test_bad_raw_files_stop_the_run_at_once_and_publish_nothing_downstream(stack: Stack) -> None:
+    bad = orchard(2).replace(",loam,", ",lo\x00am,").replace("3,", "x,")
+    deliver(stack.settings, "2026-01-02", bad)
+    run, tasks = finished(stack, {"partition": "2026-01-02"})
+    assert run["state"] == "failed"
+    assert tasks["validate_raw"] == "failed"
+    assert tasks["preprocess"] == "upstream_failed"
+    tried = [
+        task["try_number"]
+        for task in stack.api.task_instances("orchard", run["dag_run_id"])
+        if task["task_id"] == "validate_raw"
+    ]
+    assert tried == [1], "a retry cannot help, so there is none"
+    said = stack.api.log("orchard", run["dag_run_id"], "validate_raw", 1)
+    assert "NUL byte" in said
+    assert "Keeper" not in said
+    assert set(manifests(stack, "2026-01-02")) == {
+        "reports/orchard/2026-01-02/validation/_MANIFEST.json"
+    }
+
+
+def test_unpausing_started_no_run(stack: Stack) -> None:
+    began = stack.api.runs("orchard", run_type="manual")[0]["run_after"][:10]
+    runs = stack.api.runs("orchard", run_type="scheduled")
+    assert [run for run in runs if run["partition_key"] <= began] == []
+
+
+def test_a_backfill_run_twice_gives_identical_results_and_leaves_the_champion(
+    stack: Stack,
+) -> None:
+    days = ["2026-02-01", "2026-02-02", "2026-02-03"]
+    for seed, day in enumerate(days):
+        deliver(stack.settings, day, orchard(10 + seed))
+    client = stack_client(stack)
+    before = champion(client, "orchard").version
+    backfill(stack)
+    first = {day: contents(stack, day) for day in days}
+    assert all(len(places) == 8 for places in first.values()), first
+    again = ["--reprocess-behavior", "completed", "--dag-run-conf", '{"again": true}']
+    backfill(stack, *again)
+    assert {day: contents(stack, day) for day in days} == first
+    assert champion(client, "orchard").version == before
+    versions = client.search_model_versions("name = 'orchard'")
+    partitions = [version.tags["millrace.partition"] for version in versions]
+    assert set(days) <= set(partitions)
+    assert "promote=yes only" in next(
+        version.tags["millrace.verdict"]
+        for version in versions
+        if version.tags["millrace.partition"] == days[0]
+    )

@@ -1,0 +1,131 @@
+"""The benchmarks: what they print and write, and two of them at a tiny size."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+from pathlib import Path
+
+import pytest
+from bench import __main__ as command
+from bench import dag_parse, preprocess
+from bench.measure import BenchmarkError, Child, Comparison, figure, in_turns, run_script
+
+LINE = re.compile(
+    r"(?P<name>[a-z0-9_]+): ours (?P<ours>[\d.]+) (?P<unit>[\w/]+), "
+    r"other (?P<other>[\d.]+) (?P=unit), ratio (?P<ratio>[\d.]+)"
+)
+
+
+def test_a_comparison_reads_as_documented() -> None:
+    comparison = Comparison("titanic_run", 12.34, 4.0, "s", "a note")
+
+    assert str(comparison) == "titanic_run: ours 12.3 s, other 4 s, ratio 3.08"
+    assert comparison.as_dict() == {
+        "name": "titanic_run",
+        "ours": 12.34,
+        "other": 4.0,
+        "ratio": 3.085,
+        "unit": "s",
+        "note": "a note",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0123456, "0.0123"), (9.996, "10"), (99.96, "100"), (234_567.8, "234568"), (0.0, "0")],
+)
+def test_figures_have_three_digits_and_no_exponent(value: float, shown: str) -> None:
+    assert figure(value) == shown
+
+
+def test_ways_take_turns() -> None:
+    order: list[str] = []
+    found = in_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+
+    assert "".join(order) == "abbaab"
+    assert {name: len(results) for name, results in found.items()} == {"a": 3, "b": 3}
+
+
+def test_help_lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.main(["--help"])
+
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    for name, what in command.benchmarks().items():
+        assert re.search(rf"^  {name} +{re.escape(what)}$", said, re.MULTILINE)
+    assert {"dag_parse", "preprocess", "titanic_run"} <= set(command.benchmarks())
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    results = tmp_path / "results.json"
+
+    assert command.main(["preproces", "--results", str(results)]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: no benchmark 'preproces'; there are:\n")
+    assert all(name in said.err for name in command.benchmarks())
+    assert not results.exists()
+
+
+def test_a_benchmark_prints_its_lines_and_writes_json(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = preprocess.run
+    monkeypatch.setattr(preprocess, "run", lambda: small(sizes=(500, 1_000), times=1))
+    results = tmp_path / "results.json"
+
+    assert command.main(["preprocess", "--results", str(results)]) == 0
+
+    rows = json.loads(results.read_text())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(rows) == len(lines) == 6
+    for line, row in zip(lines, rows, strict=True):
+        said = LINE.fullmatch(line)
+        assert said, line
+        assert said["name"] == row["name"] and said["unit"] == row["unit"]
+        assert float(said["ours"]) == pytest.approx(row["ours"], rel=0.01)
+        assert float(said["other"]) == pytest.approx(row["other"], rel=0.01)
+        assert row["ratio"] == pytest.approx(row["ours"] / row["other"])
+        assert set(row) == {"name", "ours", "other", "ratio", "unit", "note"}
+        assert "load" in row["note"]
+
+
+def test_dag_parse_at_its_smallest() -> None:
+    results = dag_parse.run(times=1, copies=2)
+
+    specs = len(dag_parse.SPECS)
+    assert [result.name for result in results] == [
+        f"dag_parse_{specs}_specs",
+        f"dag_parse_{2 * specs}_specs",
+        "dag_parse_per_spec",
+    ]
+    few, many, _ = results
+    assert 0 < few.other < few.ours < many.ours
+
+
+def test_a_child_s_own_memory_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.measure.SCRIPTS", tmp_path)
+    floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # see run_script
+    (tmp_path / "small.py").write_text("print('done')")
+    (tmp_path / "large.py").write_text(f"held = b'x' * ({floor + 100} * 2**20)")
+
+    small, large = run_script("small.py"), run_script("large.py")
+
+    assert isinstance(small, Child) and small.output == "done\n" and small.seconds > 0
+    assert large.peak_mb > floor + 100 > small.peak_mb
+
+
+def test_a_failing_script_is_an_error_with_its_last_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.SCRIPTS", tmp_path)
+    (tmp_path / "broken.py").write_text("raise SystemExit('no such luck')")
+
+    with pytest.raises(BenchmarkError, match=r"broken.py ended with 1:\nno such luck"):
+        run_script("broken.py")

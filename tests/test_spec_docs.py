@@ -1,0 +1,128 @@
+"""docs/spec.md describes every field of the spec, with its default, and its examples load."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from millrace import datasets
+from millrace.datasets import DatasetSpec, load_spec
+from millrace.metrics import METRICS
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "spec.md").read_text(encoding="utf-8")
+FEATURES = get_args(get_args(datasets.Engineered)[0])
+SECTIONS: dict[str, type[BaseModel]] = {
+    "The whole file": DatasetSpec,
+    "raw": datasets.Raw,
+    "target": datasets.Target,
+    "columns": datasets.Column,
+    **{get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in FEATURES},
+    "split": datasets.Split,
+    "candidates": datasets.Candidate,
+    "decision": datasets.Decision,
+    "gates": datasets.Gate,
+}
+every_section = pytest.mark.parametrize("title", SECTIONS)
+
+
+def section(title: str) -> str:
+    """The text below a heading, up to the next one."""
+    found = re.search(rf"^##+ `?{title}`?\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/spec.md has no heading {title!r}"
+    return found[1]
+
+
+def rows(title: str) -> dict[str, list[str]]:
+    """The cells of the field table of a section, by field."""
+    table = section(title).partition("| field |")[2]
+    lines = [re.split(r" (?<!\\)\| ?", line) for line in table.splitlines()]
+    return {cells[0].strip("| `"): cells for cells in lines if cells[0].startswith("| `")}
+
+
+def examples() -> list[str]:
+    return re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@every_section
+def test_documents_each_field_and_no_other(title: str) -> None:
+    assert sorted(rows(title)) == sorted(SECTIONS[title].model_fields)
+
+
+@every_section
+def test_says_the_default(title: str) -> None:
+    for name, field in SECTIONS[title].model_fields.items():
+        written = rows(title)[name][2].strip()
+        if name == "name":
+            assert written == "the file's name"
+        elif field.default is PydanticUndefined:
+            assert written == "required", name
+        elif isinstance(field.default, BaseModel) and not field.default.model_fields_set:
+            assert written == "the defaults of its fields", name
+        else:
+            assert value_of(written) == plain(field.default), name
+
+
+def value_of(written: str) -> Any:
+    return yaml.safe_load(written.strip("`"))
+
+
+def plain(default: Any) -> Any:
+    return default.model_dump(exclude_unset=True) if isinstance(default, BaseModel) else default
+
+
+@every_section
+def test_every_section_has_an_example_of_its_own(title: str) -> None:
+    assert "```yaml" in section(title)
+
+
+def test_every_model_of_the_spec_has_a_section() -> None:
+    parts = {
+        model
+        for model in vars(datasets).values()
+        if isinstance(model, type) and issubclass(model, datasets._Part)
+        and not model.__name__.startswith("_")
+    }  # fmt: skip
+    assert parts == set(SECTIONS.values())
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        get_args(datasets.Role),
+        get_args(datasets.Algorithm),
+        get_args(datasets.Impute),
+        METRICS,
+        get_args(datasets.Raw.model_fields["duplicate_rows"].annotation),
+    ],
+)
+def test_names_each_choice(choices: tuple[str, ...]) -> None:
+    assert [choice for choice in choices if f"`{choice}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("place", range(len(examples())))
+def test_the_examples_load(place: int, tmp_path: Path) -> None:
+    """The first is a whole file; each other one replaces sections of it."""
+    path = tmp_path / "example.yaml"
+    complete, example = examples()[0], examples()[place]
+    if place:
+        names = re.findall(r"^(\w+):", example, re.MULTILINE)
+        for name in [*names, *({"features"} if "columns" in names else ())]:
+            complete = re.sub(
+                rf"^{name}:.*?(?=^\w|\Z)", "", complete, flags=re.MULTILINE | re.DOTALL
+            )
+        example = complete + "\n" + example
+    path.write_text(example, encoding="utf-8")
+    spec = load_spec(path)
+    for name in yaml.safe_load(examples()[place]):
+        assert name in spec.model_fields_set
+
+
+def test_the_complete_example_shows_every_section() -> None:
+    shown = set(yaml.safe_load(examples()[0]))
+    assert shown == set(DatasetSpec.model_fields) - {"name"}
