@@ -10,8 +10,8 @@ import re
 from airflow.sdk import dag, task
 
 from millrace.datasets import load_specs
+from millrace.datasets.file import SpecError
 from millrace.settings import Settings
-from millrace.spec_file import SpecError
 
 
 def broken(name: str, error: SpecError) -> None:

@@ -20,9 +20,9 @@ from millrace.dataset_draft.__main__ import main, usable_name
 from millrace.dataset_draft.text import scalar
 from millrace.dataset_draft.values import same_label, words_of
 from millrace.datasets import DatasetSpec, load_spec
+from millrace.datasets.file import SpecFile
 from millrace.samples import write_sample
 from millrace.settings import Settings
-from millrace.spec_file import SpecFile
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -536,7 +536,7 @@ def test_usable_names(stem: str, name: str) -> None:
 
 @given(st.text())
 def test_any_text_is_read_back_from_the_yaml(text: str) -> None:
-    from millrace import spec_file
+    from millrace.datasets import file as spec_file
 
     loader = spec_file._Loader(f"{{key: {scalar(text)}, {scalar('x' + text)}: 1}}")
     assert loader.get_single_data() == {"key": text, "x" + text: 1}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millrace.datasets import DatasetSpec, load_spec, load_specs
-from millrace.spec_file import SpecError
+from millrace.datasets.file import SpecError
 from tests.orchard import SPEC, orchard
 
 QUICK = settings(deadline=None, max_examples=40)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from millrace.datasets import Raw
-from millrace.spec_file import nearest
+from millrace.datasets.file import nearest
 
 CHUNK_BYTES = 2**20
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}

@@ -14,9 +14,9 @@ from airflow.sdk import CronPartitionTimetable, Param, get_current_context
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from millrace.datasets import DatasetSpec
+from millrace.datasets.docs import describe_spec
 from millrace.errors import MillraceError
 from millrace.settings import Settings
-from millrace.spec_docs import describe_spec
 from millrace.storage import Store, open_store
 
 if TYPE_CHECKING:

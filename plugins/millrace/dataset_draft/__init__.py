@@ -20,9 +20,9 @@ from millrace.dataset_draft.target import guess_target
 from millrace.dataset_draft.text import Draft, spec_text
 from millrace.dataset_draft.values import decimal_of, profile
 from millrace.datasets import DatasetSpec, load_spec
+from millrace.datasets.file import SpecError
 from millrace.ingest import FILE, ROW, RawTable, read_raw
 from millrace.pages.validation import validation_table
-from millrace.spec_file import SpecError
 from millrace.validate import validate
 
 __all__ = ["Draft", "DraftError", "draft_spec"]

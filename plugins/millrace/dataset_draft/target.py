@@ -8,7 +8,7 @@ import pandas as pd
 
 from millrace.dataset_draft.dialect import DraftError
 from millrace.dataset_draft.values import MARKERS, same_label, spellings_of, words_of
-from millrace.spec_file import nearest
+from millrace.datasets.file import nearest
 
 HINTS = (
     "target label churn churned default defaulted survived fraud outcome exited attrition"
