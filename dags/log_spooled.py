@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from millrace.runs import DEFAULTS, lake
+from millrace.runs import DEFAULTS, open_lake
 from millrace.settings import Settings
 
 
@@ -24,7 +24,7 @@ def log_spooled() -> None:
         from millrace.steps.log_to_mlflow import log_spooled
 
         settings = Settings.from_environment()
-        return log_spooled(lake(settings), settings)
+        return log_spooled(open_lake(settings), settings)
 
     log_spooled()
 

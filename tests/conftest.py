@@ -12,9 +12,9 @@ import pytest
 
 from millrace import transformation
 from millrace.datasets import DatasetSpec
+from millrace.lake import LocalStore
 from millrace.settings import PROJECT, Settings
 from millrace.steps.run import Run
-from millrace.storage import LocalStore
 
 PARTITION = "2026-03-01"
 

@@ -614,12 +614,12 @@ def test_the_samples_are_drafted(dataset: str, tmp_path: Path, drafted: Drafter)
 
 
 def test_a_draft_trains_end_to_end(tmp_path: Path, drafted: Drafter) -> None:
+    from millrace.lake import open_store
     from millrace.steps.evaluate import evaluate
     from millrace.steps.preprocess import preprocess
     from millrace.steps.run import Run
     from millrace.steps.train import train, transform
     from millrace.steps.validate_raw import validate_raw
-    from millrace.storage import open_store
 
     partition = "2024-05-01"
     environment = Settings.from_environment({"MILLRACE_HOME": str(tmp_path / "home")})

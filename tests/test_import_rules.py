@@ -26,7 +26,7 @@ TRAINING_MAY = {
     "numpy", "pandas", "scipy", "sklearn", "skops", "xgboost", "lightgbm", "algorithms",
     "transformation",
 }  # fmt: skip
-STORAGE_EDGE = {"storage.py"}
+STORAGE_EDGE = {"lake/s3.py"}
 
 
 def imports(path: Path, *, when_loaded: bool = False) -> Iterator[str]:

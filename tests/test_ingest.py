@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from millrace.datasets import DatasetSpec
-from millrace.ingest import FILE, ROW, RawTable, read_raw
+from millrace.ingest import RawTable, read_raw
+from millrace.problems import FILE, ROW
 from millrace.validate import validate
 
 QUICK = settings(deadline=None, max_examples=60)

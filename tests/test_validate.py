@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millrace.validate import HIDDEN, LISTED, ROW_ID, Validation, validate
+from millrace.problems import HIDDEN, LISTED
+from millrace.validate import ROW_ID, Validation, validate
 from tests.orchard import SPEC, checked, orchard, orchard_rows
 
 HEAD = "tree,height,age,soil,side,gardener,plot,harvest,bears\n"

@@ -10,9 +10,9 @@ import sys
 from importlib import import_module
 
 from millrace.datasets import load_spec
+from millrace.lake import open_store
 from millrace.settings import Settings
 from millrace.steps.run import Run
-from millrace.storage import open_store
 
 logging.basicConfig(level=logging.INFO)
 dataset, partition, *steps = sys.argv[1:]

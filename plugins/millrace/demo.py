@@ -20,11 +20,10 @@ from typing import Any
 from millrace.airflow_api import AirflowApi
 from millrace.datasets import DatasetSpec, load_specs
 from millrace.errors import MillraceError
-from millrace.publish import Place, require_published
+from millrace.lake import Place, open_store, require_published
 from millrace.samples import SAMPLES, write_sample
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError, terminate_as_exit
-from millrace.storage import open_store
 
 RUN_TIMEOUT = 900  # seconds one pipeline may take
 SHOWN_METRICS = ("accuracy", "f1", "roc_auc")

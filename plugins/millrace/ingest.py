@@ -20,16 +20,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from millrace.datasets import DatasetSpec, Raw
+from millrace.problems import FILE, ROW, Problem
 from millrace.raw_file import (
     QUOTE_REMEDY,
     Header,
-    Problem,
     check_header,
     check_text,
     read_header,
 )
 
-FILE, ROW = "_file", "_row"
 BLOCK_BYTES = 16 * 2**20  # a record longer than this is an unclosed quote, not data
 
 

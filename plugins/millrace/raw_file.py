@@ -15,28 +15,11 @@ from typing import Literal
 
 from millrace.datasets import Raw
 from millrace.datasets.file import nearest
+from millrace.problems import Problem
 
 CHUNK_BYTES = 2**20
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 QUOTE_REMEDY = "look for a quote that is opened and never closed, or mend `raw.quote`"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong with the raw files.
-
-    Attributes:
-        severity: `error` stops the run, `row` sets one row aside, `note` is for information.
-        row: spreadsheet row (the header is 1), where the problem has one.
-    """
-
-    severity: Literal["error", "row", "note"]
-    check: str
-    found: str
-    remedy: str
-    file: str = ""
-    row: int | None = None
-    column: str | None = None
 
 
 def check_text(path: Path, raw: Raw) -> Problem | None:

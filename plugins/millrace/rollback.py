@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 
 from millrace.errors import MillraceError
-from millrace.lease import lease
-from millrace.runs import lake
+from millrace.lake.lease import lease
+from millrace.runs import open_lake
 from millrace.settings import Settings
 from millrace.stack import Stack
 from millrace.tracking.registry import roll_back
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.from_environment()
         settings = replace(settings, mlflow_uri=Stack(settings).mlflow_url)
-        with lease(lake(settings), f"champion/{dataset}"):
+        with lease(open_lake(settings), f"champion/{dataset}"):
             left, restored = within_budget(settings, lambda: roll_back(connect(settings), dataset))
     except (MillraceError, TrackingUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)

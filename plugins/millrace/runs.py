@@ -16,8 +16,8 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 from millrace.datasets import DatasetSpec
 from millrace.datasets.docs import describe_spec
 from millrace.errors import MillraceError
+from millrace.lake import Store, open_store
 from millrace.settings import Settings
-from millrace.storage import Store, open_store
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseSensorOperator
@@ -123,7 +123,7 @@ def this_run(spec: DatasetSpec) -> Run:
     return Run(
         spec,
         partition_of(dag_run, params),
-        lake(settings),
+        open_lake(settings),
         settings,
         tuple(params["candidates"]),
         engine=engine_of(params["engine"]),
@@ -138,7 +138,7 @@ def engine_of(choice: str) -> str:
     return "local" if choice == "auto" else choice
 
 
-def lake(settings: Settings) -> Store:
+def open_lake(settings: Settings) -> Store:
     """The configured data lake; an S3 lake is reached through the Airflow connection."""
     if not settings.lake.startswith("s3://"):
         return open_store(settings.lake)

@@ -7,7 +7,6 @@ column, text that is no number, repeated rows) is checked beside it.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,12 +19,9 @@ import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
 from millrace.datasets import ROW_ID, Column, DatasetSpec
-from millrace.ingest import FILE, ROW, RawTable
-from millrace.raw_file import Problem
+from millrace.ingest import RawTable
+from millrace.problems import FILE, LISTED, ROW, Findings, Problem, shown_as
 
-HIDDEN = "(hidden)"
-LISTED = 1000  # problems kept in the report; the rest are counted
-SHOWN = 80  # characters of a value that a problem quotes
 COMMA_NUMBER = r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"  # 1.234,5 and 1234,5, but not 1.5
 
 
@@ -46,35 +42,6 @@ class Validation:
     @property
     def passed(self) -> bool:
         return bool(self.report["passed"])
-
-
-class Findings:
-    """Problems found so far; the first `LISTED` of a column and check are kept, all are counted."""
-
-    def __init__(self, frame: pd.DataFrame, problems: Sequence[Problem], private: Sequence[str]):
-        self.frame = frame
-        self.problems = list(problems)
-        self.count = len(problems)
-        self.reasons: dict[Any, list[str]] = defaultdict(list)  # by index of the frame
-        self.private = frozenset(private)
-
-    def add(self, problem: Problem) -> None:
-        """Note a problem of a file or of the whole partition."""
-        self.problems.append(problem)
-        self.count += 1
-
-    def add_cells(
-        self, where: pd.Index, name: str, check: str, remedy: str, shown: pd.Series
-    ) -> None:
-        """Set rows aside for what one column holds; `shown` is what the problem quotes."""
-        self.count += len(where)
-        hidden = name in self.private
-        found = [HIDDEN if hidden else _shown(value) for value in shown.loc[where]]
-        for index, text in zip(where, found, strict=True):
-            self.reasons[index].append(f"{name}: {check}: {text}")
-        for index, text in zip(where[:LISTED], found, strict=False):
-            file, row = self.frame.at[index, FILE], int(self.frame.at[index, ROW])
-            self.problems.append(Problem("row", check, text, remedy, file, row, name))
 
 
 def validate(table: RawTable, spec: DatasetSpec) -> Validation:
@@ -204,18 +171,11 @@ def _check_schema(typed: pd.DataFrame, spec: DatasetSpec, findings: Findings) ->
         for (name, check), group in cases.groupby(["column", "check"], sort=False):
             check = {"not_nullable": "required", "field_uniqueness": "unique id"}.get(check, check)
             if group["index"].isna().any():
-                found = _shown(group["failure_case"].iloc[0])
+                found = shown_as(group["failure_case"].iloc[0])
                 findings.add(Problem("error", check, found, "mend the column", column=name))
                 continue
             where = pd.Index(group["index"].astype(int))
             findings.add_cells(where, name, check, _remedy(check, name, spec), typed[name])
-
-
-def _shown(value: Any) -> str:
-    if pd.isna(value):
-        return "nothing"
-    text = f"{value:g}" if isinstance(value, float) else repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(value)} characters)"
 
 
 def _remedy(check: str, name: str, spec: DatasetSpec) -> str:

@@ -16,9 +16,9 @@ from unittest import mock
 import pytest
 
 from millrace import training
+from millrace.lake import open_store
 from millrace.settings import Settings
 from millrace.steps.run import Run
-from millrace.storage import open_store
 from millrace.tracking.server import connect
 from tests.tracking import made_up
 from tests.tracking.mlflow_server import MlflowServer

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from millrace.datasets import DatasetSpec, load_spec
+from millrace.lake import Store
 from millrace.settings import Settings
 from millrace.steps.evaluate import evaluate
 from millrace.steps.preprocess import preprocess
 from millrace.steps.run import Run
 from millrace.steps.train import train, transform
 from millrace.steps.validate_raw import validate_raw
-from millrace.storage import Store
 
 PLANTED = "Quetzalcoatlus"  # a surname that must not leave the lake
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from millrace.lake import Store, open_store
 from millrace.steps.log_to_mlflow import log_spooled, log_to_mlflow
 from millrace.steps.promote import promote
 from millrace.steps.run import Run
-from millrace.storage import Store, open_store
 from millrace.tracking import registry
-from tests.s3_lake import new_root, s3_client, s3_server
+from tests.lake.s3 import new_root, s3_client, s3_server
 from tests.tracking import made_up
 from tests.tracking.conftest import BOTH, CANDIDATES
 from tests.tracking.mlflow_server import MlflowServer, free_port

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from millrace.publish import publish
+from millrace.lake import publish
 from millrace.steps import promote as promote_step
 from millrace.steps.log_to_mlflow import log_published
 from millrace.steps.promote import promote

@@ -18,10 +18,10 @@ import requests
 
 from millrace.datasets import load_spec
 from millrace.errors import MillraceError
+from millrace.lake import LakeError, LocalStore, Store, open_store
 from millrace.steps.log_to_mlflow import log_spooled, log_to_mlflow
 from millrace.steps.promote import promote
 from millrace.steps.run import Run
-from millrace.storage import LakeError, LocalStore, Store, open_store
 from millrace.tracking import registry, runs, spool
 from millrace.tracking.server import (
     TrackingUnavailable,

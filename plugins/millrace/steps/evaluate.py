@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from millrace.evaluate import bootstrap_intervals, confusion, score
+from millrace.lake import Attempt, Published, publish
 from millrace.metrics import better
 from millrace.pages.evaluation import evaluation_page
 from millrace.pages.figures import evaluation_charts
 from millrace.promotion import check_gates
-from millrace.publish import Attempt, Published, publish
 from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run, content_of, log_rate
 from millrace.training import MODEL, model_facts

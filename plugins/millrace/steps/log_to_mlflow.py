@@ -8,12 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from millrace.datasets import DatasetSpec, load_spec
-from millrace.lease import lease
-from millrace.publish import Published
+from millrace.lake import Published, Store
+from millrace.lake.lease import lease
 from millrace.settings import Settings
 from millrace.steps.promote import promote_published
 from millrace.steps.run import Run
-from millrace.storage import Store
 from millrace.tracking import spool
 from millrace.tracking.runs import Evaluation, Logged, key_of, log_evaluation
 from millrace.tracking.server import TrackingUnavailable, connect, is_healthy, within_budget

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from millrace.errors import MillraceError
-from millrace.publish import Published
+from millrace.lake import Published
 from millrace.steps.run import Run
 
 

@@ -13,9 +13,9 @@ import pyarrow.csv as pacsv
 
 from millrace.datasets import ROW_ID, DatasetSpec
 from millrace.describe import describe
+from millrace.lake import Attempt, Published, publish
 from millrace.pages.statistics import statistics_page
 from millrace.preprocess import fit, split, transformed
-from millrace.publish import Attempt, Published, publish
 from millrace.steps.run import Run, log_rate
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.errors import MillraceError
 from millrace.evaluate import score
-from millrace.lease import lease
+from millrace.lake import Published
+from millrace.lake.lease import lease
 from millrace.promotion import Verdict, decide
-from millrace.publish import Published
 from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run
 from millrace.tracking import registry, spool

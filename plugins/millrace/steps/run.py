@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from millrace.datasets import DatasetSpec
-from millrace.publish import Place, Published, require_published
+from millrace.lake import Place, Published, Store, require_published
 from millrace.settings import Settings
-from millrace.storage import Store
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millrace.publish import Attempt, publish
+from millrace.lake import Attempt, publish
 from millrace.steps.run import Run, content_of
 from millrace.training import MODEL, train_arguments, train_locally, transform_locally, unpacked
 

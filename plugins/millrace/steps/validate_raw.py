@@ -11,8 +11,9 @@ from pathlib import Path
 
 from millrace.errors import MillraceError
 from millrace.ingest import read_raw
+from millrace.lake import Attempt, publish
+from millrace.lake.manifest import sha256_of
 from millrace.pages.validation import validation_page, validation_table
-from millrace.publish import Attempt, publish, sha256_of
 from millrace.steps.run import Run, log_rate
 from millrace.validate import validate
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millrace.errors import MillraceError
-from millrace.publish import sha256_of
+from millrace.lake.manifest import sha256_of
 from millrace.tracking.server import is_no_answer
 
 if TYPE_CHECKING:

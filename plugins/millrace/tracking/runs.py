@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millrace.publish import Published
+from millrace.lake import Published
 from millrace.training import source_files, unpacked
 
 if TYPE_CHECKING:

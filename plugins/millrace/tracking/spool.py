@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from millrace.storage import Conflict, Store
+from millrace.lake import Conflict, Store
 
 if TYPE_CHECKING:
     from millrace.steps.run import Run

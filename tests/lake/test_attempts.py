@@ -16,21 +16,25 @@ from typing import Any
 
 import pytest
 
-from millrace import publish as publishing
-from millrace.publish import (
-    ABANDONED_AFTER,
-    MANIFEST,
+from millrace.lake import (
     Attempt,
+    Conflict,
+    LakeError,
+    LocalStore,
     Place,
     Published,
-    code_fingerprint,
-    git_commit,
+    Store,
+    code,
+    open_store,
     publish,
     read_published,
     require_published,
 )
-from millrace.storage import Conflict, LakeError, LocalStore, Store, open_store
-from tests.s3_lake import new_root, s3_client, s3_server
+from millrace.lake import attempts as publishing
+from millrace.lake.attempts import ABANDONED_AFTER
+from millrace.lake.code import code_fingerprint, git_commit
+from millrace.lake.manifest import MANIFEST
+from tests.lake.s3 import new_root, s3_client, s3_server
 
 SPAWN = multiprocessing.get_context("spawn")
 PLACE = Place("processed", "club", "2026-03-01", "validated")
@@ -403,7 +407,7 @@ class TestProvenance:
     def test_outside_git_the_commit_is_unknown(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(publishing, "PROJECT", tmp_path)
+        monkeypatch.setattr(code, "PROJECT", tmp_path)
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
         assert git_commit.__wrapped__() == "unknown"
         monkeypatch.setenv("PATH", "")
@@ -413,7 +417,7 @@ class TestProvenance:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "include").mkdir()
-        monkeypatch.setattr(publishing, "PROJECT", tmp_path)
+        monkeypatch.setattr(code, "PROJECT", tmp_path)
         seen = {code_fingerprint.__wrapped__()}
         for name in ("train.py", "page.html.j2"):
             for text in ("one", "two"):
@@ -421,6 +425,8 @@ class TestProvenance:
                 seen.add(code_fingerprint.__wrapped__())
         assert len(seen) == 5
         (tmp_path / "include" / "spec.yaml").write_text("x: 1")
+        (tmp_path / "plugins" / "millrace" / "stack").mkdir(parents=True)
+        (tmp_path / "plugins" / "millrace" / "stack" / "ports.py").write_text("x = 1")
         assert code_fingerprint.__wrapped__() in seen
 
     def test_a_manifest_is_json_that_people_can_read(self, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from millrace.storage import Conflict, LakeError, Store
+from millrace.lake.store import Conflict, LakeError, Store
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.lease import lease
-from millrace.storage import LakeError, LocalStore, Store
+from millrace.lake import LakeError, LocalStore, Store
+from millrace.lake.lease import lease
 
 SPAWN = multiprocessing.get_context("spawn")
 

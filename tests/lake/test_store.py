@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from millrace.errors import MillraceError
-from millrace.storage import Conflict, LakeError, LocalStore, S3Store, Store, open_store
-from tests.s3_lake import BUCKET, new_root, s3_client, s3_server
+from millrace.lake import Conflict, LakeError, LocalStore, S3Store, Store, open_store
+from tests.lake.s3 import BUCKET, new_root, s3_client, s3_server
 
 SPAWN = multiprocessing.get_context("spawn")
 ODD_KEYS = ["a b/c d.csv", "größe/数据.csv", "attempt=1/x=y.csv", "a+b/c&d%20.csv", "-/_'(~).csv"]

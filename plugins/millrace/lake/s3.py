@@ -1,0 +1,148 @@
+"""The lake below an S3 prefix."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from millrace.lake.store import Conflict, Entry, LakeError, inside
+
+DELETED_AT_ONCE = 1000  # the most keys one DeleteObjects takes
+# S3's answers to a conditional put that came too late; NoSuchKey: the object was deleted meanwhile.
+LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+# S3's answers that another try does not change.
+REFUSED = (
+    "NoSuchBucket", "InvalidBucketName", "PermanentRedirect", "AccessDenied", "403",
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
+)  # fmt: skip
+
+
+class S3Store:
+    """The lake below an S3 prefix."""
+
+    def __init__(self, root: str, client: Any):
+        bucket, _, prefix = root.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise LakeError(f"the lake {root!r} names no bucket; write s3://bucket/prefix")
+        self.root = root.rstrip("/")
+        self.bucket = bucket
+        self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self.client = client
+        self._copies = tempfile.TemporaryDirectory(prefix="millrace-read-")
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self.prefix}{key}"
+
+    def list(self, prefix: str) -> list[Entry]:
+        with self._access():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=f"{self._name(prefix)}/"
+            )
+            objects = [item for page in pages for item in page.get("Contents", [])]
+        return [
+            Entry(
+                item["Key"].removeprefix(self.prefix),
+                item["Size"],
+                item["LastModified"].timestamp(),
+            )
+            for item in objects
+            if not item["Key"].endswith("/")  # the console's empty folders
+        ]
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        name = self._name(key)
+        with self._access():
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=name)
+            except self.client.exceptions.NoSuchKey:
+                return None
+            return answer["Body"].read(), answer["ETag"]
+
+    def replace(self, key: str, data: bytes, version: str | None) -> str:
+        from botocore.exceptions import ClientError
+
+        name = self._name(key)
+        condition = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
+        with self._access():
+            try:
+                answer = self.client.put_object(
+                    Bucket=self.bucket, Key=name, Body=data, **condition
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in LOST:
+                    raise
+                # botocore tries again where an answer was lost, and then meets its own write.
+                present = self.read(key)
+                if present is None or present[0] != data:
+                    raise Conflict(f"{self.uri(key)} was changed by another run") from error
+                return present[1]
+        return answer["ETag"]
+
+    def local(self, key: str, folder: Path | None = None) -> Path:
+        from botocore.exceptions import ClientError
+
+        name = self._name(key)
+        target = (folder or Path(self._copies.name)) / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._access():
+            try:
+                self.client.download_file(self.bucket, name, str(target))
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                    raise FileNotFoundError(f"there is no object {self.uri(key)}") from error
+                raise
+        return target
+
+    def workspace(self, prefix: str) -> Path:
+        return Path(tempfile.mkdtemp(prefix="millrace-"))
+
+    def store(self, workspace: Path, prefix: str) -> None:
+        for path in sorted(workspace.rglob("*")):
+            if path.is_file():
+                name = f"{self._name(prefix)}/{path.relative_to(workspace).as_posix()}"
+                with self._access():
+                    self.client.upload_file(str(path), self.bucket, name)
+        shutil.rmtree(workspace)
+
+    def delete(self, prefix: str) -> None:
+        names = [self._name(prefix), *(self.prefix + entry.key for entry in self.list(prefix))]
+        for start in range(0, len(names), DELETED_AT_ONCE):
+            objects = [{"Key": name} for name in names[start : start + DELETED_AT_ONCE]]
+            with self._access():
+                answer = self.client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+                )
+            for failure in answer.get("Errors", [])[:1]:
+                raise LakeError(self._denied(failure["Code"], failure.get("Message", "")))
+
+    def _name(self, key: str) -> str:
+        return self.prefix + inside(key, self.root)
+
+    @contextmanager
+    def _access(self) -> Iterator[None]:
+        """Turns a refusal that a retry cannot cure into an error that says what to set."""
+        from boto3.exceptions import S3UploadFailedError
+        from botocore.exceptions import ClientError, NoCredentialsError
+
+        try:
+            yield
+        except NoCredentialsError as error:
+            raise LakeError(self._denied("NoCredentials", "no AWS credentials found")) from error
+        except (ClientError, S3UploadFailedError) as error:
+            cause = error if isinstance(error, ClientError) else error.__context__
+            facts = cause.response["Error"] if isinstance(cause, ClientError) else {}
+            if facts.get("Code") not in REFUSED:
+                raise
+            raise LakeError(self._denied(facts["Code"], facts.get("Message", ""))) from error
+
+    def _denied(self, code: str, message: str) -> str:
+        return (
+            f"the bucket {self.bucket!r} of the lake {self.root} cannot be used: {code}"
+            f" ({message}); set MILLRACE_LAKE to a bucket that exists, and give the Airflow"
+            " connection named by MILLRACE_AWS_CONNECTION the right to list, get, put and delete"
+            " in it"
+        )
