@@ -147,6 +147,10 @@ def test_a_run_by_hand_ends_with_a_champion(stack: Stack) -> None:
     assert "Published" in said
     trained = stack.api.log("orchard", run["dag_run_id"], "train", 1, 0)
     assert "Cross-validation: fold 5 of 5" in trained
+    for task in stack.api.task_instances("orchard", run["dag_run_id"]):
+        log = stack.api.log("orchard", run["dag_run_id"], task["task_id"], 1, task["map_index"])
+        assert "deprecated" not in log, f"noise in the log of {task['task_id']}"
+        assert len(log.splitlines()) < 60
 
 
 def test_the_same_run_again_does_nothing_and_says_so(stack: Stack) -> None:

@@ -171,6 +171,9 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        # The kernel shows the environment, by which a process is known, a moment after its start.
+        while supervisor.poll() is None and _mark(supervisor.pid) is None:
+            time.sleep(0.02)
         draft = self._state_file.with_suffix(".draft")
         draft.write_text(json.dumps({"pid": supervisor.pid, "ports": asdict(ports)}))
         draft.replace(self._state_file)

@@ -11,6 +11,7 @@ import logging
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,10 @@ def _log_model(run_id: str, candidate: str, evaluation: Evaluation) -> str:
         bundle = shutil.copytree(folder, Path(scratch) / "bundle")
         state = json.loads((bundle / "transformation.json").read_text())
         facts = json.loads((bundle / "model.json").read_text())
-        with mlflow.start_run(run_id=run_id):
+        with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+            # The example is tried on the model; skops then looks at every attribute of every
+            # module, Airflow's deprecated ones too, and each would warn.
+            warnings.simplefilter("ignore")
             info = mlflow.pyfunc.log_model(
                 name=candidate,
                 loader_module="inference",
