@@ -172,6 +172,23 @@ WRONG = {
         "columns.soil.spellings", "'x' under two labels",
     ),
     "reserved name": ("  harvest:", "  _row:", 14, "columns._row", "rename the column"),
+    "files outside the lake": (
+        'delimiter: ","', "files: /data/*.csv", 5, "raw.files", "inside the partition",
+    ),
+    "files of another partition": (
+        'delimiter: ","', "files: ../*/*.csv", 5, "raw.files", "'../*/*.csv'; name files inside",
+    ),
+    "no files": ('delimiter: ","', "files: ' '", 5, "raw.files", "' '; name files inside"),
+    "files by a template": (
+        'delimiter: ","', "files: '{{ ds }}.csv'", 5, "raw.files", "without `{{`",
+    ),
+    "ready outside the lake": (
+        'delimiter: ","', "ready: done/..", 5, "raw.ready", "inside the partition",
+    ),
+    "ready by a template": (
+        'delimiter: ","', "ready: '{% raw %}'", 5, "raw.ready", "without `{{`",
+    ),
+    "ready is empty": ('delimiter: ","', "ready: ''", 5, "raw.ready", "''; name files inside"),
     "another name": ("owner:", "name: other\nowner:", 2, "name", "rename the file"),
 }  # fmt: skip
 
@@ -200,6 +217,21 @@ def test_everything_wrong_is_reported_at_once(write):
     assert {problem.split(": ")[1] for problem in found} == {
         "owner", "ownr", "schedule", "columns.harvest.role",
     }  # fmt: skip
+
+
+def test_unknown_metrics_are_reported_with_everything_else(write):
+    text = GOOD.replace("metric: roc_auc", "metric: roc")
+    text = text.replace("  roc_auc: {", "  roc_auk: {").replace("role: outcome", "role: result")
+    path = write(text)
+    assert [problem.removeprefix(f"{path}:").split(": ")[:2] for problem in problems_of(path)] == [
+        ["14", "columns.harvest.role"], ["24", "metric"], ["26", "gates.roc_auk"],
+    ]  # fmt: skip
+    assert all("(did you mean 'roc_auc'?)" in problem for problem in problems_of(path)[1:])
+
+
+def test_patterns_with_dots_and_folders_are_fine(write):
+    text = GOOD.replace('delimiter: ","', "files: 'a/b..c/*.csv'\n  ready: .done")
+    assert load_spec(write(text)).raw.files == "a/b..c/*.csv"
 
 
 @pytest.mark.parametrize(

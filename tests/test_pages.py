@@ -264,7 +264,6 @@ def report(problems: list[dict], **changes) -> dict:
         "rows_duplicate": 2,
         "tolerance": 0.01,
         "passed": True,
-        "notes": ["Read as UTF-8."],
         "problems": problems,
         "problem_count": len(problems),
     } | changes
@@ -304,8 +303,7 @@ def test_validation_table_is_aligned_and_errors_come_first():
         "bank 2024-05-01: PASSED, 1,000 rows read, 990 clean, 2 duplicate, 8 quarantined "
         "(0.8 %, tolerated 1.0 %)"
     )
-    assert lines[1] == "Read as UTF-8."
-    header, rule, first, second = lines[2:]
+    header, rule, first, second = lines[1:]
     assert first.startswith("error") and second.startswith("row")
     assert header.index("remedy") == first.index("Write") == second.index("Write")
     assert set(rule) == {"-", " "}
@@ -314,16 +312,22 @@ def test_validation_table_is_aligned_and_errors_come_first():
 def test_validation_table_says_what_it_leaves_out():
     many = report([problem(row=i) for i in range(80)], problem_count=1234)
     assert validation_table(many, limit=10).splitlines()[-1] == "... and 1,224 more"
-    assert len(validation_table(many).splitlines()) == 2 + 2 + 50 + 1
+    assert len(validation_table(many).splitlines()) == 1 + 2 + 50 + 1
     assert "more" not in validation_table(report([problem()]))
     assert validation_table(report([])).endswith("No problems found.")
+
+
+def test_validation_table_shows_60_characters_of_what_was_found():
+    text = validation_table(report([problem(found="a" * 60), problem(found="b" * 61)]))
+    assert f"  {'a' * 60}  " in text
+    assert f"  {'b' * 59}…  " in text
 
 
 @settings(deadline=None)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_one_problem_is_one_printable_line(found, remedy):
     text = validation_table(report([problem(found=found, remedy=remedy)]))
-    assert len(text.splitlines()) == 5
+    assert len(text.splitlines()) == 4
     assert all(line.isprintable() and len(line) < 300 for line in text.splitlines())
 
 

@@ -255,6 +255,40 @@ def test_each_rule_of_a_column_is_checked(tmp_path, option, check):
     assert (check, row, "height") in found(result)
 
 
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ({"minimum": 2}, "write at least 2"),
+        ({"minimum": 1_234_567}, "write at least 1234567"),
+        ({"maximum": 1.5}, "write at most 1.5"),
+        ({"maximum": 0}, "write at most 0"),
+    ],
+)
+def test_a_remedy_writes_a_bound_as_a_person_would(tmp_path, option, remedy):
+    result = checked(tmp_path, orchard(**columns(height=option)), HEAD + GOOD)
+    assert remedy in [item["remedy"] for item in result.report["problems"]]
+
+
+def test_a_cell_that_is_no_number_is_not_missing_too(tmp_path):
+    spec = orchard(**columns(height={"required": True}))
+    bad = "t3,tall,3,clay,east,x,,0,yes\nt4,,3,clay,east,x,,0,no\nt5,nan,3,clay,east,x,,0,no\n"
+    result = checked(tmp_path, spec, HEAD + GOOD + bad)
+    assert found(result) == [
+        ("tolerance", None, None), ("number", 4, "height"), ("required", 5, "height"),
+        ("number", 6, "height"),
+    ]  # fmt: skip
+    assert result.report["problem_count"] == 4
+    assert result.quarantine["reasons"].tolist() == [
+        "height: number: 'tall'", "height: required: nothing", "height: number: 'nan'",
+    ]  # fmt: skip
+
+
+def test_each_missing_id_is_reported_as_missing(tmp_path):
+    bad = ",1,3,clay,east,x,,0,yes\n,2,3,clay,east,x,,0,no\n"
+    result = checked(tmp_path, orchard(), HEAD + GOOD + bad)
+    assert {("required", 4, "tree"), ("required", 5, "tree")} <= set(found(result))
+
+
 def test_the_input_is_left_as_it_was(tmp_path):
     from millrace.ingest import read_raw
 

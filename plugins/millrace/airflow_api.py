@@ -9,11 +9,13 @@ from urllib.parse import quote
 
 import requests
 
+from millrace.errors import MillraceError
+
 FINISHED = frozenset({"success", "failed"})
 TIMEOUT = 30  # seconds that one call may take
 
 
-class AirflowApiError(RuntimeError):
+class AirflowApiError(MillraceError):
     """Airflow did not do what was asked; the message says what was asked and what came back."""
 
 

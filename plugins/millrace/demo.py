@@ -23,9 +23,10 @@ from millrace.errors import MillraceError
 from millrace.lake import Place, open_store, require_published
 from millrace.samples import SAMPLES, write_sample
 from millrace.settings import Settings
-from millrace.stack import Stack, StackError, terminate_as_exit
+from millrace.stack import Stack, terminate_as_exit
 
 RUN_TIMEOUT = 900  # seconds one pipeline may take
+OWN = ("MILLRACE_LAKE", "MLFLOW_TRACKING_URI")  # settings the demo has of its own
 SHOWN_METRICS = ("accuracy", "f1", "roc_auc")
 
 
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         specs = deliver(settings, options.data, partition)
         with Stack(settings) as stack:
             outcomes = run_all(stack, specs, settings, partition)
-    except (MillraceError, StackError) as error:
+    except MillraceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(table(outcomes))
@@ -74,7 +75,10 @@ def fresh_home(settings: Settings) -> Settings:
     shutil.rmtree(home, ignore_errors=True)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     return Settings.from_environment(
-        {"MILLRACE_HOME": str(home), "MILLRACE_DATASETS": str(settings.datasets)}
+        {
+            **{name: value for name, value in os.environ.items() if name not in OWN},
+            "MILLRACE_HOME": str(home),
+        }
     )
 
 

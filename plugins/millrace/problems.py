@@ -42,6 +42,7 @@ class Findings:
         self.problems = list(problems)
         self.count = len(problems)
         self.reasons: dict[Any, list[str]] = defaultdict(list)  # by index of the frame
+        self.cells: dict[str, set[Any]] = defaultdict(set)  # indexes with a reason, by column
         self.private = frozenset(private)
 
     def add(self, problem: Problem) -> None:
@@ -54,6 +55,7 @@ class Findings:
     ) -> None:
         """Set rows aside for what one column holds; `shown` is what the problem quotes."""
         self.count += len(where)
+        self.cells[name].update(where)
         hidden = name in self.private
         found = [HIDDEN if hidden else shown_as(value) for value in shown.loc[where]]
         for index, text in zip(where, found, strict=True):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from millrace.steps.run import Run
 
 PARTITION = r"^\d{4}-\d{2}-\d{2}$"
-WAIT = dt.timedelta(hours=24)
+WAIT = dt.timedelta(hours=48)  # from the start of the day whose files are awaited
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,
@@ -44,7 +44,7 @@ def dag_options(spec: DatasetSpec) -> dict[str, Any]:
     return {
         "dag_id": spec.name,
         "catchup": False,
-        "max_active_runs": 4,
+        "max_active_runs": 16,  # runs that wait for their files count too
         "params": form(spec),
         "tags": ["tabular", *spec.tags],
         "doc_md": describe_spec(spec),

@@ -175,6 +175,8 @@ def _check_schema(typed: pd.DataFrame, spec: DatasetSpec, findings: Findings) ->
                 findings.add(Problem("error", check, found, "mend the column", column=name))
                 continue
             where = pd.Index(group["index"].astype(int))
+            if check == "required":  # a cell that is no number is not missing
+                where = where[~where.isin(findings.cells[name])]
             findings.add_cells(where, name, check, _remedy(check, name, spec), typed[name])
 
 
@@ -183,9 +185,10 @@ def _remedy(check: str, name: str, spec: DatasetSpec) -> str:
         labels = f"{spec.target.negative!r} or {spec.target.positive!r}"
         return f"write {labels}, or add it to `target.spellings`"
     column = spec.columns[name]
+    bound = column.minimum if check == "minimum" else column.maximum
     return {
-        "minimum": f"write at least {column.minimum}",
-        "maximum": f"write at most {column.maximum}",
+        "minimum": f"write at least {bound or 0:.15g}",
+        "maximum": f"write at most {bound or 0:.15g}",
         "values": f"write one of {column.values}, or add it to `spellings` or `values`",
         "required": "deliver a value, or take `required` out of the spec",
         "unique id": "name each row once",
@@ -264,7 +267,6 @@ def _report(
         "rows_duplicate": duplicates,
         "tolerance": spec.raw.tolerance,
         "passed": not any(problem.severity == "error" for problem in problems),
-        "notes": [],
         "problems": [asdict(problem) for problem in problems[:LISTED]],
         "problem_count": findings.count,
     }

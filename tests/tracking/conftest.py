@@ -23,9 +23,9 @@ from millrace.tracking.server import connect
 from tests.tracking import made_up
 from tests.tracking.mlflow_server import MlflowServer
 
-GOOD, STUMP, AGAIN, BOTH, COPIES = (f"2026-03-0{day}" for day in range(1, 6))
+GOOD, STUMP, AGAIN, BOTH, COPIES, EQUAL = (f"2026-03-0{day}" for day in range(1, 7))
 CANDIDATES = {
-    GOOD: ("good",), STUMP: ("stump",), AGAIN: ("good",), BOTH: ("good", "stump"),
+    GOOD: ("good",), STUMP: ("stump",), AGAIN: ("twin",), EQUAL: ("good",), BOTH: ("good", "stump"),
     COPIES: ("stump",),
 }  # fmt: skip
 
@@ -50,13 +50,13 @@ def run_in_this_process(
     return 1.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def jobs_in_this_process() -> Iterator[None]:
     with mock.patch.object(training, "run_script", run_in_this_process):
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def evaluated_lake(jobs_in_this_process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake whose partitions hold the same rows and are evaluated with different candidates."""
     home = tmp_path_factory.mktemp("evaluated")

@@ -33,6 +33,7 @@ features:
   title: {kind: extract, column: name, pattern: ", (\\\\w+)\\\\.", keep: [Mr, Mrs]}
 candidates:
   good: {algorithm: xgboost, hyperparameters: {max_depth: 2, num_round: 20}}
+  twin: {algorithm: xgboost, hyperparameters: {max_depth: 2, num_round: 20, subsample: 1.0}}
   stump: {algorithm: decision_tree, hyperparameters: {max_depth: 1}}
 metric: roc_auc
 gates: {roc_auc: {minimum: 0.5}}

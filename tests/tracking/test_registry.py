@@ -22,7 +22,7 @@ from millrace.tracking import registry
 from millrace.tracking.registry import REPLACES, ROLLED_BACK, VERDICT, RegistryError
 from millrace.tracking.server import connect
 from tests.tracking import made_up
-from tests.tracking.conftest import AGAIN, BOTH, COPIES, GOOD, STUMP
+from tests.tracking.conftest import AGAIN, BOTH, COPIES, EQUAL, GOOD, STUMP
 from tests.tracking.mlflow_server import MlflowServer
 
 pytestmark = pytest.mark.integration
@@ -205,6 +205,18 @@ def test_a_deleted_champion_is_no_champion(client: Any, run_of: RunOf) -> None:
     assert promoted(run_of(GOOD))["version"] == "3"
 
 
+def test_the_same_model_from_another_partition_is_no_champion_of_its_own(
+    client: Any, run_of: RunOf
+) -> None:
+    for partition in (STUMP, GOOD):
+        promoted(run_of(partition))
+    result = promoted(run_of(EQUAL))
+    assert (result["version"], result["champion"]) == ("3", False)
+    assert result["reasons"] == "it equals the champion, version 2"
+    left, restored = registry.roll_back(client, "club")
+    assert (left.version, restored.version) == ("2", "1"), "the bad model is out of service"
+
+
 def test_rollback_goes_back_one_champion_at_a_time(client: Any, run_of: RunOf) -> None:
     for partition in (STUMP, GOOD, AGAIN):
         promoted(run_of(partition))
@@ -225,7 +237,7 @@ def test_a_rolled_back_model_comes_back_only_when_asked(client: Any, run_of: Run
     assert refused["champion"] is False
     assert "promote=yes" in refused["reasons"]
 
-    equal = promoted(run_of(AGAIN))
+    equal = promoted(run_of(EQUAL))
     assert equal["champion"] is False, "the same model from another partition is no way round"
 
     assert promoted(run_of(GOOD, promote="yes"))["champion"] is True

@@ -30,6 +30,17 @@ class Raw(Part):
     duplicate_rows: Literal["drop", "keep", "error"] = "drop"
     extra_columns: Literal["error", "ignore"] = "error"
 
+    @field_validator("files", "ready")
+    @classmethod
+    def _inside_the_partition(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        if not value.strip() or value.startswith("/") or ".." in value.split("/"):
+            raise wrong(repr(value), "name files inside the partition, such as *.csv")
+        if any(mark in value for mark in ("{{", "{%", "{#")):  # the sensor's path is a template
+            raise wrong(repr(value), "write the pattern without `{{`, `{%` and `{#`")
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:

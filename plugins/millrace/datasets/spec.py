@@ -70,22 +70,27 @@ class DatasetSpec(Part):
                 )
         return value
 
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, value: str) -> str:
+        _check_metric(value)
+        return value
+
+    @field_validator("gates")
+    @classmethod
+    def _known_gates(cls, value: dict[str, Gate]) -> dict[str, Gate]:
+        for name in value:
+            _check_metric(name, (name,))
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> DatasetSpec:
-        self._check_metrics()
         self._check_columns()
         for name, feature in self.features.items():
             self._check_feature(name, feature)
         if not self.feature_names():
             raise wrong("no feature", "give a column the role numeric or categorical", ("columns",))
         return self
-
-    def _check_metrics(self) -> None:
-        named = [(self.metric, ("metric",)), *((gate, ("gates", gate)) for gate in self.gates)]
-        for metric, field in named:
-            if metric not in METRICS:
-                remedy = f"write one of {', '.join(METRICS)}{nearest(metric, METRICS)}"
-                raise wrong(f"the unknown metric {metric!r}", remedy, field)
 
     def _check_columns(self) -> None:
         for name in RESERVED & {*self.columns, self.target.column}:
@@ -154,6 +159,12 @@ class DatasetSpec(Part):
         """SHA-256 of the named sections: what a step depends on, without comments or layout."""
         values = self.model_dump(include=set(sections), mode="json")
         return hashlib.sha256(json.dumps(values, sort_keys=False).encode()).hexdigest()
+
+
+def _check_metric(name: str, field: tuple[str, ...] = ()) -> None:
+    if name not in METRICS:
+        remedy = f"write one of {', '.join(METRICS)}{nearest(name, METRICS)}"
+        raise wrong(f"the unknown metric {name!r}", remedy, field)
 
 
 def load_spec(path: Path) -> DatasetSpec:

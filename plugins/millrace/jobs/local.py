@@ -12,7 +12,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from millrace.errors import MillraceError
 
@@ -52,7 +54,7 @@ def run_script(
     command = [sys.executable, "-u", str(script), *arguments]
     started = time.monotonic()
     child = subprocess.Popen(
-        command, env={**os.environ, **environment}, text=True, errors="replace",
+        command, env={**_without_secrets(os.environ), **environment}, text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True, preexec_fn=_die_with(os.getpid()),
     )  # fmt: skip
@@ -65,12 +67,15 @@ def run_script(
     timer = threading.Timer(timeout, stop)
     timer.start()
     tail: deque[str] = deque(maxlen=TAIL)
+    previous = _end_with_task(child)
     try:
         for line in child.stdout or ():
             tail.append(line.rstrip())
             log.info("%s | %s", script.stem, line.rstrip())
         code = child.wait()
     finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
         timer.cancel()
         kill_group(child)
     if expired.is_set():
@@ -82,6 +87,23 @@ def run_script(
     if code:
         raise JobFailed(_message(f"{script.name} exited with code {code}", tail))
     return time.monotonic() - started
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a job may know of the worker: nothing of Airflow's keys and connections."""
+    return {name: value for name, value in environment.items() if not name.startswith("AIRFLOW")}
+
+
+def _end_with_task(child: subprocess.Popen[str]) -> Any:
+    """End the job when the task is told to end; returns the handler that was there before."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def end(_number: int, _frame: object) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+    return signal.signal(signal.SIGTERM, end)
 
 
 def kill_group(child: subprocess.Popen[str]) -> None:

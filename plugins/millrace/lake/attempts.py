@@ -80,6 +80,8 @@ def publish(
         log.info("Nothing to do: %s was published %s from the same inputs and code.",
                  present.uri, present.manifest.created)  # fmt: skip
         return present
+    for uri in inputs or {}:
+        log.info("Reading %s", uri)
     attempt_name = f"attempt={uuid.uuid4().hex[:12]}"
     prefix = f"{place}/{attempt_name}"
     folder = store.workspace(prefix)
@@ -98,8 +100,11 @@ def publish(
     published = _put_in_place(store, place, manifest, version)
     if published.manifest.attempt != attempt_name:
         return published
-    log.info("Published %s: %d files, %s bytes.", published.uri, len(manifest.files),
-             f"{sum(facts['size'] for facts in manifest.files.values()):,}")  # fmt: skip
+    size = sum(facts["size"] for facts in manifest.files.values())
+    rows = f", rows {manifest.facts['rows']}" if "rows" in manifest.facts else ""
+    log.info(
+        "Published %s: %d files, %s bytes%s.", published.uri, len(manifest.files), f"{size:,}", rows
+    )
     _remove_abandoned(
         store, place, keep={attempt_name, present.manifest.attempt if present else ""}
     )

@@ -13,7 +13,7 @@ WIDTHS = {
     "row": 9,
     "column": 20,
     "check": 20,
-    "found": 36,
+    "found": 60,
     "remedy": 120,
 }
 
@@ -35,7 +35,7 @@ def validation_table(report: Report, limit: int = 50) -> str:
     Long values are cut and unprintable characters replaced, so that one problem is one line.
     """
     problems = _ranked(report)[:limit]
-    lines = [_verdict(report), *(_cut(note, 160) for note in report["notes"])]
+    lines = [_verdict(report)]
     if not problems and not _more(report, 0):
         return "\n".join([*lines, "No problems found."])
     rows = [{name: name for name in WIDTHS}, *problems]

@@ -7,10 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from millrace.settings import Settings, SettingsError
-from millrace.stack.database import MigrationError
-from millrace.stack.lifecycle import Stack, StackError, terminate_as_exit
-from millrace.stack.ports import PortError
+from millrace.errors import MillraceError
+from millrace.settings import Settings
+from millrace.stack.lifecycle import Stack, terminate_as_exit
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif command == "airflow":
             _become_airflow(stack, options.arguments)
         up = stack.is_up()
-    except (SettingsError, PortError, MigrationError, StackError) as error:
+    except MillraceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

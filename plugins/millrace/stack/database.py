@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from millrace.errors import MillraceError
 
-class MigrationError(RuntimeError):
+
+class MigrationError(MillraceError):
     """Airflow could not make or update its database; the message ends with what it said."""
 
 

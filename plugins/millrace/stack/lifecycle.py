@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 
 from millrace.airflow_api import AirflowApi
+from millrace.errors import MillraceError
 from millrace.settings import Settings
 from millrace.stack.component import MARK, mark, processes
 from millrace.stack.database import migrate
@@ -45,7 +46,7 @@ GRACE = 5.0  # seconds for tasks to stop their remote jobs before they are kille
 Progress = Callable[[str], object]
 
 
-class StackError(RuntimeError):
+class StackError(MillraceError):
     """The stack cannot start; the message names the component and shows the end of its log."""
 
 

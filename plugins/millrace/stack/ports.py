@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
+from millrace.errors import MillraceError
+
 VARIABLES = {
     "airflow": "MILLRACE_AIRFLOW_PORT",
     "mlflow": "MILLRACE_MLFLOW_PORT",
@@ -17,7 +19,7 @@ VARIABLES = {
 TRIES = 200
 
 
-class PortError(RuntimeError):
+class PortError(MillraceError):
     """A port cannot be used; the message names the port, who holds it and what to set."""
 
 

@@ -86,6 +86,7 @@ def _build_evaluation(
     for item in candidates:
         scores = ", ".join(f"{metric} {value:.4f}" for metric, value in item["metrics"].items())
         log.info("%s%s: %s", item["candidate"], " (winner)" if item is winner else "", scores)
+    log.info("Judged %d candidates on %s test rows.", len(candidates), f"{len(target):,}")
     log_rate("Evaluated", len(target) * len(candidates), started)
 
 

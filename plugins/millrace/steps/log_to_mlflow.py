@@ -31,7 +31,7 @@ def log_to_mlflow(run: Run) -> dict[str, Any]:
     except TrackingUnavailable as error:
         spool.add(run.store, spool.Pending.of(run, str(error)))
         return {"spooled": True}
-    log.info("MLflow run: %s", logged.url)
+    log.info("Logged %d models with their report and plots: %s", len(logged.model_uris), logged.url)
     return {"spooled": False, **asdict(logged)}
 
 

@@ -46,7 +46,9 @@ def _build_channels(run: Run, validated: Published, attempt: Attempt) -> None:
     spec = run.spec
     clean = pd.read_parquet(validated.path("clean.parquet"))
     rows, positive_rate = len(clean), float(clean[spec.target.column].mean())
-    raw = describe(clean.drop(columns=ROW_ID), hidden=spec.private_columns())
+    raw = describe(
+        clean.drop(columns=ROW_ID), hidden=[*spec.private_columns(), *spec.columns_with("drop")]
+    )
     is_test = split(clean, spec)
     _write_test_rows(clean[is_test], spec, attempt.folder / "test")
     train = clean[~is_test]

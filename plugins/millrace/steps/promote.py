@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from millrace.promotion import Verdict, decide
 from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run
 from millrace.tracking import registry, spool
+from millrace.tracking.registry import RegistryError
 from millrace.tracking.runs import find_logged, key_of
 from millrace.tracking.server import TrackingUnavailable, connect, within_budget
 from millrace.training import MODEL, transform_locally, unpacked
@@ -47,41 +50,75 @@ def promote_published(run: Run) -> dict[str, Any]:
 
     Raises:
         TrackingUnavailable: MLflow does not answer in time.
-        RegistryError: a registered artifact is not what it should be; the alias stays.
+        RegistryError: the winner's artifact is not what it should be; the alias stays.
     """
-    with lease(run.store, f"champion/{run.spec.name}"):
-        return within_budget(
-            run.settings,
-            lambda: _promote(run, connect(run.settings)),
-            besides=run.settings.job_timeout,  # the champion predicts this partition's rows
-        )
-
-
-def _promote(run: Run, client: MlflowClient) -> dict[str, Any]:
     evaluation = run.published("reports", "evaluation", "evaluate")
     summary = evaluation.json("summary.json")
     winner = next(item for item in summary["candidates"] if item["candidate"] == summary["winner"])
-    version = _register(run, client, evaluation, winner["candidate"])
-    champion = registry.champion(client, run.spec.name)
-    if champion is not None and champion.version == version.version:
-        verdict = Verdict(True, ("it is the champion already",))
-    else:
-        with registry.verified_bundle(version):
-            rolled_back = registry.was_rolled_back(client, version) and run.promote != "yes"
-            verdict = _judge(run, summary, winner, rolled_back, champion)
-            if verdict.promote:
-                registry.move_champion(client, version, champion)
-        client.set_model_version_tag(version.name, version.version, registry.VERDICT, str(verdict))
+    # Only the calls to MLflow count against its budget: the champion's predictions do not.
+    with lease(run.store, f"champion/{run.spec.name}"), ExitStack() as bundles:
+        contest = within_budget(
+            run.settings, lambda: _enter(run, evaluation, winner["candidate"], bundles)
+        )
+        verdict = _judge(run, summary, winner, contest)
+        within_budget(run.settings, lambda: _settle(contest, verdict))
+    version = contest.version
     standing = "is the champion" if verdict.promote else "does not become champion"
-    log.info(
-        "Version %s of %s (%s) %s: %s.",
-        version.version,
-        version.name,
-        winner["candidate"],
-        standing,
-        verdict,
-    )
+    log.info("Version %s of %s (%s) %s: %s.",
+             version.version, version.name, winner["candidate"], standing, verdict)  # fmt: skip
     return {"version": version.version, "champion": verdict.promote, "reasons": str(verdict)}
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """A registered model, the present champion, and the champion's files or why they are bad."""
+
+    client: MlflowClient
+    version: ModelVersion
+    champion: ModelVersion | None
+    champion_bundle: Path | RegistryError | None
+    rolled_back: bool
+
+    @property
+    def is_champion(self) -> bool:
+        return self.champion is not None and self.champion.version == self.version.version
+
+    @property
+    def equals_champion(self) -> bool:
+        """Whether the champion is the same model, under this version or another."""
+        mine = self.version.tags[registry.CONTENT]
+        return self.champion is not None and self.champion.tags.get(registry.CONTENT) == mine
+
+
+def _enter(run: Run, evaluation: Published, winner: str, bundles: ExitStack) -> _Contest:
+    """Register the model and fetch what is needed to judge it; all calls to MLflow but the last."""
+    client = connect(run.settings)
+    version = _register(run, client, evaluation, winner)
+    champion = registry.champion(client, run.spec.name)
+    rolled_back = registry.was_rolled_back(client, version)
+    contest = _Contest(client, version, champion, None, rolled_back)
+    if contest.equals_champion:
+        return contest
+    bundles.enter_context(registry.verified_bundle(version))
+    if champion is None:
+        return contest
+    try:
+        return replace(
+            contest, champion_bundle=bundles.enter_context(registry.verified_bundle(champion))
+        )
+    except RegistryError as error:
+        return replace(contest, champion_bundle=error)
+
+
+def _settle(contest: _Contest, verdict: Verdict) -> None:
+    """Move the alias where the verdict says so, and leave the reasons on the version."""
+    if verdict.promote and not contest.is_champion:
+        registry.move_champion(contest.client, contest.version, contest.champion)
+    if not contest.is_champion:
+        version = contest.version
+        contest.client.set_model_version_tag(
+            version.name, version.version, registry.VERDICT, str(verdict)
+        )
 
 
 def _register(run: Run, client: MlflowClient, evaluation: Published, winner: str) -> ModelVersion:
@@ -98,17 +135,17 @@ def _register(run: Run, client: MlflowClient, evaluation: Published, winner: str
     )
 
 
-def _judge(
-    run: Run,
-    summary: dict[str, Any],
-    winner: dict[str, Any],
-    rolled_back: bool,
-    champion: ModelVersion | None,
-) -> Verdict:
+def _judge(run: Run, summary: dict[str, Any], winner: dict[str, Any], contest: _Contest) -> Verdict:
+    if contest.is_champion:
+        return Verdict(True, ("it is the champion already",))
+    if contest.champion and contest.equals_champion:
+        # It must not become its own predecessor: a rollback would change nothing.
+        return Verdict(False, (f"it equals the champion, version {contest.champion.version}",))
     metric = run.spec.metric
     asked = run.promote == "yes" or (run.promote == "auto" and not run.backfill)
     try:
-        opponent = _champion_scores(run, champion)[metric] if champion and asked else None
+        bundle = contest.champion_bundle
+        opponent = _champion_scores(run, bundle)[metric] if bundle and asked else None
     except MillraceError as error:
         remedy = "delete the alias `champion` in MLflow and run promote again to replace it"
         return Verdict(False, (f"the champion cannot be compared ({error}); {remedy}",))
@@ -118,19 +155,21 @@ def _judge(
         winner["metrics"][metric],
         opponent,
         asked=asked,
-        rolled_back=rolled_back,
+        rolled_back=contest.rolled_back and run.promote != "yes",
     )
 
 
-def _champion_scores(run: Run, champion: ModelVersion) -> dict[str, float]:
+def _champion_scores(run: Run, bundle: Path | RegistryError) -> dict[str, float]:
     """The champion's scores on this run's test rows, with its own transformation and threshold.
 
     Raises:
-        MillraceError: it needs columns these rows lack.
+        MillraceError: its files are bad, or it needs columns these rows lack.
     """
+    if isinstance(bundle, RegistryError):
+        raise bundle
     processed = run.published("processed", "", "preprocess")
     target = labels_of(run, processed)
-    with registry.verified_bundle(champion) as bundle, tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="millrace-champion-") as scratch:
         rows, predictions = Path(scratch) / "rows.csv", Path(scratch) / "predictions.csv"
         _write_rows(processed, bundle, rows)
         transform_locally(bundle, rows, predictions, timeout=run.settings.job_timeout)

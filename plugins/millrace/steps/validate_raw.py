@@ -56,12 +56,12 @@ def validate_raw(run: Run) -> str:
             depends_on=depends_on, build=build_report, again=run.again,
         )  # fmt: skip
         found = report.json("validation.json")
-        log.info("%s", validation_table(found))
         if not found["passed"]:
             raise RawDataError(
                 f"{run.spec.name} {run.partition}: the raw files cannot be used; nothing was"
-                f" published downstream. Report: {report.uri}\n{validation_table(found, limit=20)}"
+                f" published downstream. Report: {report.uri}\n{validation_table(found)}"
             )
+        log.info("%s", validation_table(found))
 
         def build_rows(attempt: Attempt) -> None:
             result().clean.to_parquet(attempt.folder / "clean.parquet", index=False)
@@ -87,7 +87,7 @@ def _raw_files(run: Run, folder: Path) -> list[Path]:
     keys = [
         entry.key
         for entry in entries
-        if fnmatch.fnmatchcase(entry.key.removeprefix(f"{prefix}/"), run.spec.raw.files)
+        if _matches(entry.key.removeprefix(f"{prefix}/"), run.spec.raw.files)
     ]
     if not keys:
         others = (
@@ -99,3 +99,12 @@ def _raw_files(run: Run, folder: Path) -> list[Path]:
             " deliver the files, or mend `raw.files` in the spec"
         )
     return [run.store.local(key, folder) for key in keys]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """As `glob.glob`, which the sensor uses: no `*` takes a `/` or the dot of a hidden file."""
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(
+        fnmatch.fnmatchcase(part, wanted) and (wanted.startswith(".") or not part.startswith("."))
+        for part, wanted in zip(parts, patterns, strict=True)
+    )

@@ -56,7 +56,7 @@ def register(
             return version
     return client.create_model_version(
         name, model_uri, run_id=run_id, tags={**tags, CONTENT: content},
-        model_id=model_uri.removeprefix("models:/"),
+        model_id=model_uri.removeprefix("models:/"), await_creation_for=20,
     )  # fmt: skip
 
 

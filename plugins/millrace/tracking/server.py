@@ -60,13 +60,8 @@ def is_healthy(settings: Settings) -> bool:
         return False
 
 
-def within_budget[Result](
-    settings: Settings, work: Callable[[], Result], *, besides: float = 0
-) -> Result:
+def within_budget[Result](settings: Settings, work: Callable[[], Result]) -> Result:
     """Do `work` against MLflow within the configured seconds.
-
-    Args:
-        besides: seconds the work may spend on other things than MLflow.
 
     Raises:
         TrackingUnavailable: the time ran out, or the server did not answer.
@@ -83,7 +78,7 @@ def within_budget[Result](
 
     thread = threading.Thread(target=run, name="mlflow", daemon=True)
     thread.start()
-    thread.join(settings.mlflow_budget + besides)
+    thread.join(settings.mlflow_budget)
     if thread.is_alive():
         raise TrackingUnavailable(
             f"MLflow at {settings.mlflow_uri} took more than {settings.mlflow_budget:g} s"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from millrace.lake import Conflict, Store
@@ -47,9 +47,11 @@ class Pending:
 
 
 def add(store: Store, pending: Pending) -> None:
-    """Keep an entry; a later one of the same partition replaces it."""
+    """Keep an entry; a later one of the same partition replaces it, but not a wish to promote."""
     while True:
         present = store.read(pending.key)
+        if present and pending.promote == "auto" and json.loads(present[0])["promote"] == "yes":
+            pending = replace(pending, promote="yes")
         try:
             store.replace(pending.key, pending.text(), present[1] if present else None)
             break
