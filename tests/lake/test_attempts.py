@@ -9,7 +9,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,24 +34,11 @@ from millrace.lake import attempts as publishing
 from millrace.lake.attempts import ABANDONED_AFTER
 from millrace.lake.code import code_fingerprint, git_commit
 from millrace.lake.manifest import MANIFEST
-from tests.lake.s3 import new_root, s3_client, s3_server
+from tests.lake.s3 import s3_client
 
 SPAWN = multiprocessing.get_context("spawn")
 PLACE = Place("processed", "club", "2026-03-01", "validated")
 Build = Callable[[Attempt], None]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return open_store(str(tmp_path / "lake"))
-    return open_store(new_root(), s3_client(request.getfixturevalue("endpoint")))
 
 
 def writes(text: str = "rows", calls: list[int] | None = None) -> Build:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,10 @@ import pytest
 
 from millrace.errors import MillraceError
 from millrace.lake import Conflict, LakeError, LocalStore, S3Store, Store, open_store
-from tests.lake.s3 import BUCKET, new_root, s3_client, s3_server
+from tests.lake.s3 import BUCKET, new_root, s3_client
 
 SPAWN = multiprocessing.get_context("spawn")
 ODD_KEYS = ["a b/c d.csv", "größe/数据.csv", "attempt=1/x=y.csv", "a+b/c&d%20.csv", "-/_'(~).csv"]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return open_store(str(tmp_path / "lake"))
-    return open_store(new_root(), s3_client(request.getfixturevalue("endpoint")))
 
 
 @pytest.fixture

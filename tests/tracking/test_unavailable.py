@@ -208,6 +208,8 @@ def test_errors_of_the_work_come_through(home: Path) -> None:
     hasty = dataclasses.replace(settings, mlflow_budget=0.1)
     with pytest.raises(TrackingUnavailable, match=r"more than 0\.1 s \(MILLRACE_MLFLOW_BUDGET\)"):
         within_budget(hasty, lambda: time.sleep(1))
+    with pytest.raises(TrackingUnavailable):
+        within_budget(settings, lambda: time.sleep(1), spent=settings.mlflow_budget - 0.1)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from millrace.pages.evaluation import evaluation_page
 from millrace.pages.figures import evaluation_charts
 from millrace.promotion import check_gates
 from millrace.steps.predictions import labels_of, probabilities
-from millrace.steps.run import Run, content_of, log_rate
+from millrace.steps.run import Run, content_of
 from millrace.training import MODEL, model_facts
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,8 @@ def _build_evaluation(
     for item in candidates:
         scores = ", ".join(f"{metric} {value:.4f}" for metric, value in item["metrics"].items())
         log.info("%s%s: %s", item["candidate"], " (winner)" if item is winner else "", scores)
-    log.info("Judged %d candidates on %s test rows.", len(candidates), f"{len(target):,}")
-    log_rate("Evaluated", len(target) * len(candidates), started)
+    log.info("Judged %d candidates on %s test rows in %.1f s.",
+             len(candidates), f"{len(target):,}", time.monotonic() - started)  # fmt: skip
 
 
 def _score(

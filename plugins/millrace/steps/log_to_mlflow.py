@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def log_to_mlflow(run: Run) -> dict[str, Any]:
-    """Log the evaluation of this run's partition, and what waits in the spool.
+    """Log the evaluation of this run's partition.
 
     Never blocks for longer than the budget: what MLflow does not take in time is spooled.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,11 +58,13 @@ def promote_published(run: Run) -> dict[str, Any]:
     winner = next(item for item in summary["candidates"] if item["candidate"] == summary["winner"])
     # Only the calls to MLflow count against its budget: the champion's predictions do not.
     with lease(run.store, f"champion/{run.spec.name}"), ExitStack() as bundles:
+        started = time.monotonic()
         contest = within_budget(
             run.settings, lambda: _enter(run, evaluation, winner["candidate"], bundles)
         )
+        spent = time.monotonic() - started
         verdict = _judge(run, summary, winner, contest)
-        within_budget(run.settings, lambda: _settle(contest, verdict))
+        within_budget(run.settings, lambda: _settle(contest, verdict), spent=spent)
     version = contest.version
     standing = "is the champion" if verdict.promote else "does not become champion"
     log.info("Version %s of %s (%s) %s: %s.",

@@ -60,8 +60,13 @@ def is_healthy(settings: Settings) -> bool:
         return False
 
 
-def within_budget[Result](settings: Settings, work: Callable[[], Result]) -> Result:
+def within_budget[Result](
+    settings: Settings, work: Callable[[], Result], *, spent: float = 0
+) -> Result:
     """Do `work` against MLflow within the configured seconds.
+
+    Args:
+        spent: seconds of the budget that earlier work of the same task has taken.
 
     Raises:
         TrackingUnavailable: the time ran out, or the server did not answer.
@@ -78,7 +83,7 @@ def within_budget[Result](settings: Settings, work: Callable[[], Result]) -> Res
 
     thread = threading.Thread(target=run, name="mlflow", daemon=True)
     thread.start()
-    thread.join(settings.mlflow_budget)
+    thread.join(max(0.0, settings.mlflow_budget - spent))
     if thread.is_alive():
         raise TrackingUnavailable(
             f"MLflow at {settings.mlflow_uri} took more than {settings.mlflow_budget:g} s"
