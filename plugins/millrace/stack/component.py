@@ -43,7 +43,9 @@ def end_leftovers(home: str, name: str) -> list[int]:
     for process in processes(home):
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             leaderless = not psutil.pid_exists(os.getpgid(process.pid))
-            if leaderless and mark(process, NAME) == name and not process.children():
+            # Started from a shell that has ended, this process has no leader either.
+            other = process.pid != os.getpid()
+            if other and leaderless and mark(process, NAME) == name and not process.children():
                 process.kill()
                 ended.append(process.pid)
     return ended
