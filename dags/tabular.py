@@ -6,13 +6,17 @@ is published already answers: clear, re-run or backfill as you like.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import dag, task
 
 from millrace.datasets import DatasetSpec, load_specs
+from millrace.jobs.operator import job
 from millrace.runs import dag_options, raw_sensor, schedule_of, this_run
 from millrace.settings import Settings
+
+if TYPE_CHECKING:
+    from millrace.jobs.work import Work
 
 CANDIDATE = "{{ task.op_kwargs['candidate'] }}"
 
@@ -34,14 +38,14 @@ def tabular(spec: DatasetSpec) -> None:
 
         return preprocess(this_run(spec))
 
-    @task(map_index_template=CANDIDATE, doc_md="Trains one candidate as a job of its own.")
-    def train(candidate: str) -> str:
+    @job(map_index_template=CANDIDATE, doc_md="Trains one candidate as a job of its own.")
+    def train(candidate: str) -> Work:
         from millrace.steps.train import train
 
         return train(this_run(spec), candidate)
 
-    @task(map_index_template=CANDIDATE, doc_md="Lets one model predict the test rows.")
-    def transform(candidate: str) -> str:
+    @job(map_index_template=CANDIDATE, doc_md="Lets one model predict the test rows.")
+    def transform(candidate: str) -> Work:
         from millrace.steps.train import transform
 
         return transform(this_run(spec), candidate)

@@ -628,8 +628,8 @@ def test_a_draft_trains_end_to_end(tmp_path: Path, drafted: Drafter) -> None:
     run = Run(spec, partition, open_store(environment.lake), environment, tuple(spec.candidates))
     validate_raw(run)
     for candidate in preprocess(run):
-        train(run, candidate)
-        transform(run, candidate)
+        train(run, candidate).do_here()
+        transform(run, candidate).do_here()
     facts = evaluate(run)
     assert set(spec.candidates) == {"xgboost", "logistic_regression"}
     assert facts["metrics"]["roc_auc"] > 0.8

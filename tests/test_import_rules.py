@@ -16,7 +16,9 @@ from millrace.training import source_files
 DAGS = sorted((PROJECT / "dags").rglob("*.py"))
 CORE = PROJECT / "plugins" / "millrace"
 INCLUDE = PROJECT / "include"
-AIRFLOW_EDGE = {"runs.py"}
+AIRFLOW_EDGE = {
+    "runs.py", "jobs/backends.py", "jobs/operator.py", "jobs/trigger.py", "arrivals/trigger.py",
+}  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {
     "pandas", "numpy", "scipy", "sklearn", "skops", "pyarrow", "pandera", "mlflow", "boto3",

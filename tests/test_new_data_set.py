@@ -189,8 +189,8 @@ def test_one_yaml_file_is_all_it_takes(spec, make_run, caplog):
     assert set(labels["_row_id"]) < set(clean["_row_id"])
 
     for candidate in run.candidates:
-        train(run, candidate)
-        transform(run, candidate)
+        train(run, candidate).do_here()
+        transform(run, candidate).do_here()
         facts = model_facts(run.published("models", candidate, "train").path(MODEL))
         assert facts["threshold_rule"].startswith("maximises f1")
         assert facts["cross_validation"]["roc_auc"] > 0.75

@@ -7,10 +7,7 @@ whatever `fit` returns; `predict` gives the probability of the positive class.
 from __future__ import annotations
 
 import io
-import logging
-import os
 import re
-import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-log = logging.getLogger("train")
-THREADS = int(os.environ.get("SM_NUM_CPUS") or os.cpu_count() or 1)
+import boosting
+from boosting import THREADS
+from checkpoints import Checkpoints
+
 FORMATS = {"xgboost": "model.ubj", "lightgbm": "model.txt"}  # else skops
 # What a skops file may hold besides plain scikit-learn and numpy types: the C struct of a tree.
 TRUSTED = ("sklearn.tree._tree.Tree",)
@@ -31,71 +30,25 @@ def model_file(algorithm: str) -> str:
 
 
 def fit(
-    algorithm: str, hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int
+    algorithm: str,
+    hyperparameters: dict[str, Any],
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    kept: Checkpoints | None = None,
 ) -> Any:
     """Train one model on `x` (float64, rows by features) and `y` (0/1).
+
+    Boosted trees go on from the checkpoint in `kept`, and keep theirs there.
 
     Raises:
         ValueError: the algorithm or a hyperparameter is unknown.
     """
     if algorithm == "xgboost":
-        return _fit_xgboost(hyperparameters, x, y, seed)
+        return boosting.fit_xgboost(hyperparameters, x, y, seed, kept or Checkpoints())
     if algorithm == "lightgbm":
-        return _fit_lightgbm(hyperparameters, x, y, seed)
+        return boosting.fit_lightgbm(hyperparameters, x, y, seed, kept or Checkpoints())
     return _fit_scikit_learn(algorithm, hyperparameters, x, y, seed)
-
-
-def _fit_xgboost(hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int) -> Any:
-    import xgboost
-
-    params = {"objective": "binary:logistic", "seed": seed, "nthread": THREADS, **hyperparameters}
-    rounds = int(params.pop("num_round", 100))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = xgboost.train(params, xgboost.DMatrix(x, label=y), num_boost_round=rounds)
-    messages = [str(warning.message) for warning in caught]
-    unused = [line for text in messages for line in text.splitlines() if "are not used" in line]
-    _check_known("xgboost", re.findall(r'"([^"]+)"', " ".join(unused)))
-    for text in messages:
-        log.warning("%s", text)
-    return model
-
-
-def _fit_lightgbm(hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int) -> Any:
-    import lightgbm
-
-    params = {
-        "objective": "binary", "seed": seed, "num_threads": THREADS, "verbosity": 0,
-        "deterministic": True, "force_row_wise": True, **hyperparameters,
-    }  # fmt: skip
-    rounds = int(params.pop("num_round", 100))
-    listener = _Listener()
-    lightgbm.register_logger(listener)
-    model = lightgbm.train(params, lightgbm.Dataset(x, label=y), num_boost_round=rounds)
-    unknown = re.findall(r"Unknown parameter: (\S+)", "\n".join(listener.lines))
-    _check_known("lightgbm", unknown)
-    return model
-
-
-class _Listener:
-    """Takes LightGBM's messages, which name unknown parameters and stop nothing."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, line: str) -> None:
-        self.lines.append(line)
-        log.info("%s", line)
-
-    warning = info
-
-
-def _check_known(algorithm: str, unknown: Sequence[str]) -> None:
-    if unknown:
-        raise ValueError(
-            f"{algorithm} has no hyperparameter {sorted(set(unknown))}; "
-            "mend its name or take it out of the spec"
-        )
 
 
 def _fit_scikit_learn(

@@ -2,8 +2,8 @@
 
 `model_fn`, `input_fn`, `predict_fn` and `output_fn` are what SageMaker's framework containers call
 for batch transform and endpoints. Input is raw: the columns of the raw files, as CSV without a
-header (in the order of `inputs` in transformation.json) or as JSON records. The transformation
-that was fitted with the model is applied here.
+header (in the order of `inputs` in transformation.json), as JSON records or as JSON Lines
+(json_lines.py). The transformation that was fitted with the model is applied here.
 
 As a process: `inference.py --model-dir M --input test.csv --output predictions.csv` reads CSV whose
 first field is a row id and writes `id,probability`, as batch transform does when it joins.
@@ -30,6 +30,7 @@ import pandas as pd
 import transformation
 
 import algorithms
+import json_lines
 
 log = logging.getLogger("inference")
 CHUNK = 10_000  # rows in memory at a time; ten times as many are read half as fast
@@ -64,11 +65,11 @@ def model_fn(model_dir: str) -> Model:
     return Model(algorithms.load(facts["algorithm"], folder), facts, state)
 
 
-def input_fn(body: str | bytes, content_type: str) -> pd.DataFrame | str:
-    """Parse a request. CSV stays text: its columns are known only with the model.
+def input_fn(body: str | bytes, content_type: str) -> pd.DataFrame | json_lines.Lines | str:
+    """Parse a request. CSV and JSON Lines stay text: their columns are known only with the model.
 
     Raises:
-        ValueError: the content type is neither text/csv nor application/json.
+        ValueError: the content type is none of text/csv, application/json, application/jsonlines.
     """
     text = body.decode("utf-8") if isinstance(body, bytes) else body
     kind = content_type.split(";", maxsplit=1)[0].strip()
@@ -77,11 +78,17 @@ def input_fn(body: str | bytes, content_type: str) -> pd.DataFrame | str:
     if kind == "application/json":
         records = json.loads(text)
         return pd.DataFrame(records if isinstance(records, list) else [records], dtype="object")
-    raise ValueError(f"content type {content_type!r}; send text/csv or application/json")
+    if kind == json_lines.KIND:
+        return json_lines.split(text)
+    raise ValueError(
+        f"content type {content_type!r}; send text/csv or application/json or {json_lines.KIND}"
+    )
 
 
-def predict_fn(data: pd.DataFrame | str, model: Model) -> np.ndarray:
+def predict_fn(data: pd.DataFrame | json_lines.Lines | str, model: Model) -> np.ndarray:
     """Probability of the positive class for each row of a parsed request."""
+    if isinstance(data, json_lines.Lines):
+        return model.probability(json_lines.parse(data, model.inputs))
     if not isinstance(data, str):
         return model.probability(data)
     frames = list(read_csv(io.StringIO(data, newline=""), model.inputs, None))
@@ -91,9 +98,12 @@ def predict_fn(data: pd.DataFrame | str, model: Model) -> np.ndarray:
 
 
 def output_fn(prediction: np.ndarray, accept: str) -> str:
-    """Format probabilities: one a line, or a JSON list."""
-    if accept.split(";", maxsplit=1)[0].strip() == "application/json":
+    """Format probabilities: one a line, or a JSON list, or a JSON object a line."""
+    kind = accept.split(";", maxsplit=1)[0].strip()
+    if kind == "application/json":
         return json.dumps({"probability": prediction.tolist()})
+    if kind == json_lines.KIND:
+        return json_lines.dump(prediction)
     return "".join(f"{value!r}\n" for value in prediction.tolist())
 
 

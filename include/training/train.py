@@ -4,6 +4,8 @@
                         and transformation.json, which travels with the model
     SM_MODEL_DIR        receives the model, transformation.json and model.json
     SM_OUTPUT_DATA_DIR  receives cross_validation.csv: the out-of-fold predictions
+    SM_CHECKPOINT_DIR   keeps finished folds and boosting rounds for the next attempt, should this
+                        one be interrupted; /opt/ml/checkpoints where that folder exists
 
 Every argument this script does not know is a hyperparameter of the algorithm.
 """
@@ -15,6 +17,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -27,6 +30,8 @@ import numpy as np
 import pandas as pd
 
 import algorithms
+from checkpoints import Checkpoints, checkpoints_of, default_folder
+from threshold import choose_threshold
 
 log = logging.getLogger("train")
 
@@ -40,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log.info("Training %s with %s.", options.algorithm, hyperparameters or "its defaults")
     log.info("%s rows, %d features, %.2f %% positive.", f"{len(y):,}", len(names), 100 * y.mean())
     folds = fold_count(y, options.folds)
-    out_of_fold = cross_validate(options, hyperparameters, x, y, folds) if folds else None
+    kept = kept_of(options, hyperparameters)
+    out_of_fold = cross_validate(options, hyperparameters, x, y, folds, kept) if folds else None
     threshold, rule = choose_threshold(options, y, out_of_fold)
-    model = algorithms.fit(options.algorithm, hyperparameters, x, y, options.seed)
+    model = algorithms.fit(options.algorithm, hyperparameters, x, y, options.seed, kept)
     folder = Path(options.model_dir)
     folder.mkdir(parents=True, exist_ok=True)
     algorithms.save(options.algorithm, model, folder)
@@ -82,19 +88,32 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str
     parser.add_argument("--train", default=environment.get("SM_CHANNEL_TRAIN"))
     parser.add_argument("--model-dir", default=environment.get("SM_MODEL_DIR"))
     parser.add_argument("--output-data-dir", default=environment.get("SM_OUTPUT_DATA_DIR"))
+    parser.add_argument("--checkpoint-dir", default=default_folder())
     options, rest = parser.parse_known_args(arguments)
-    if len(rest) % 2 or not all(name.startswith("--") for name in rest[::2]):
+    # SageMaker writes a name of one letter with one dash: `-C 0.5`.
+    if len(rest) % 2 or not all(re.match("--.|-.$", name) for name in rest[::2]):
         parser.error(f"hyperparameters are `--name value` pairs; got {rest}")
-    return options, {name[2:]: value_of(text) for name, text in zip(rest[::2], rest[1::2])}
+    return options, {name.lstrip("-"): value_of(text) for name, text in zip(rest[::2], rest[1::2])}
 
 
 def value_of(text: str) -> Any:
     """A hyperparameter's value: number or truth value where the text is one."""
+    if text in ("True", "False"):  # as SageMaker passes what was sent as `true` and `false`
+        return text == "True"
     try:
         value = json.loads(text)
     except ValueError:
         return text
     return value if isinstance(value, (bool, int, float)) else text
+
+
+def kept_of(options: argparse.Namespace, hyperparameters: dict[str, Any]) -> Checkpoints:
+    """What earlier attempts at this very training kept."""
+    settings = {
+        "algorithm": options.algorithm, "hyperparameters": hyperparameters, "seed": options.seed,
+        "folds": options.folds, "versions": versions(),
+    }  # fmt: skip
+    return checkpoints_of(options.checkpoint_dir, Path(options.train) / "train.csv", settings)
 
 
 def read_channel(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -118,6 +137,7 @@ def cross_validate(
     x: np.ndarray,
     y: np.ndarray,
     folds: int,
+    kept: Checkpoints,
 ) -> np.ndarray:
     """Out-of-fold probabilities of the train split, shape (rows,)."""
     from sklearn.model_selection import StratifiedKFold
@@ -126,10 +146,15 @@ def cross_validate(
     splitter = StratifiedKFold(folds, shuffle=True, random_state=options.seed)
     for number, (inside, outside) in enumerate(splitter.split(x, y), start=1):
         started = time.monotonic()
+        if (known := kept.read(f"fold-{number}")) is not None:
+            probability[outside] = np.frombuffer(known)
+            log.info("Cross-validation: fold %d of %d was done before.", number, folds)
+            continue
         model = algorithms.fit(
             options.algorithm, hyperparameters, x[inside], y[inside], options.seed
         )
         probability[outside] = algorithms.predict(options.algorithm, model, x[outside])
+        kept.write(f"fold-{number}", probability[outside].tobytes())
         log.info(
             "Cross-validation: fold %d of %d done in %.1f s.",
             number,
@@ -137,42 +162,6 @@ def cross_validate(
             time.monotonic() - started,
         )
     return probability
-
-
-def choose_threshold(
-    options: argparse.Namespace, y: np.ndarray, out_of_fold: np.ndarray | None
-) -> tuple[float, str]:
-    """The decision threshold and how it was chosen; the test split has no say in it."""
-    if options.maximise is None:
-        return (0.5 if options.threshold is None else options.threshold), "fixed by the spec"
-    if out_of_fold is None:
-        return 0.5, "0.5, because the rarer class has too few rows to cross-validate"
-    thresholds, values = scores_by_threshold(y, out_of_fold, options.maximise)
-    best = int(np.argmax(values))
-    rule = (f"maximises {options.maximise} ({values[best]:.4f}) on the out-of-fold predictions "
-            f"of the {len(y):,} train rows")  # fmt: skip
-    return float(thresholds[best]), rule
-
-
-def scores_by_threshold(
-    y: np.ndarray, probability: np.ndarray, metric: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The metric at every threshold that makes a difference, none below 0 or above 1."""
-    order = np.argsort(-probability, kind="stable")
-    ranked, hits = probability[order], np.cumsum(y[order])
-    last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))  # last row of each run of ties
-    true_positive, said_positive = hits[last], last + 1
-    above, below = ranked[last], np.append(ranked[last][1:], 0.0)
-    thresholds = (above + below) / 2
-    thresholds = np.where(thresholds > below, thresholds, above)  # no number lies between them
-    nobody = (1 + above[0]) / 2  # a threshold that no row reaches, where there is one
-    if nobody > above[0]:
-        thresholds = np.append(thresholds, nobody)
-        true_positive, said_positive = np.append(true_positive, 0), np.append(said_positive, 0)
-    if metric == "f1":
-        return thresholds, 2 * true_positive / (said_positive + y.sum())
-    true_negative = (len(y) - said_positive) - (y.sum() - true_positive)
-    return thresholds, (true_positive + true_negative) / len(y)
 
 
 def scores(y: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:

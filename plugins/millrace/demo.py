@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 from millrace.airflow_api import AirflowApi
 from millrace.datasets import DatasetSpec, load_specs
 from millrace.errors import MillraceError
-from millrace.lake import Place, open_store, require_published
+from millrace.lake import Place, Store, open_store, require_published
 from millrace.samples import SAMPLES, write_sample
 from millrace.settings import Settings
 from millrace.stack import Stack, terminate_as_exit
@@ -54,9 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = fresh_home(Settings.from_environment())
         partition = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
-        specs = deliver(settings, options.data, partition)
+        store = open_store(settings.lake)
+        specs = deliver(settings, store, options.data, partition)
         with Stack(settings) as stack:
-            outcomes = run_all(stack, specs, settings, partition)
+            outcomes = run_all(stack, specs, store, partition)
     except MillraceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -82,7 +84,9 @@ def fresh_home(settings: Settings) -> Settings:
     )
 
 
-def deliver(settings: Settings, data: Path | None, partition: str) -> dict[str, DatasetSpec]:
+def deliver(
+    settings: Settings, store: Store, data: Path | None, partition: str
+) -> dict[str, DatasetSpec]:
     """Put the raw files of every data set into the lake; returns the specs that have some.
 
     Raises:
@@ -93,17 +97,20 @@ def deliver(settings: Settings, data: Path | None, partition: str) -> dict[str, 
         raise MillraceError("\n".join(str(error) for error in broken.values()))
     delivered = {}
     for name, spec in specs.items():
-        target = Path(settings.lake) / "raw" / name / partition
-        if data is None and name in SAMPLES:
-            path = write_sample(name, target)
+        files = sorted((data / name).glob(spec.raw.files)) if data else []
+        if not files and (data or name not in SAMPLES):
+            continue
+        place = str(Place("raw", name, partition))
+        folder = store.workspace(place)
+        if data is None:
+            path = write_sample(name, folder)
             print(f"{name}: drew {SAMPLES[name].rows:,} sample rows into {path.name}")
-            delivered[name] = spec
-        elif data is not None and (files := sorted((data / name).glob(spec.raw.files))):
-            target.mkdir(parents=True)
-            for file in files:
-                shutil.copyfile(file, target / file.name)
-            print(f"{name}: {', '.join(file.name for file in files)} from {data / name}")
-            delivered[name] = spec
+        for file in files:
+            shutil.copyfile(file, folder / file.name)
+        if files:
+            print(f"{name}: {', '.join(file.name for file in files)} from {data}/{name}")
+        store.store(folder, place)
+        delivered[name] = spec
     if not delivered:
         raise MillraceError(
             f"{data} holds no raw files; lay them out as <dataset>/<files>, with a folder for"
@@ -113,16 +120,24 @@ def deliver(settings: Settings, data: Path | None, partition: str) -> dict[str, 
 
 
 def run_all(
-    stack: Stack, specs: dict[str, DatasetSpec], settings: Settings, partition: str
+    stack: Stack,
+    specs: Iterable[str],
+    store: Store,
+    partition: str,
+    choices: Mapping[str, Any] | None = None,
 ) -> list[Outcome]:
-    """Run the pipelines side by side and follow them."""
+    """Run the pipelines side by side and follow them.
+
+    Args:
+        choices: values of the run's form, besides the partition.
+    """
     stack.api.wait_for_dags(specs)
     begun = time.monotonic()
 
     def run_one(name: str) -> Outcome:
         client = stack.api
         client.unpause(name)
-        run_id = client.trigger(name, {"partition": partition})
+        run_id = client.trigger(name, {"partition": partition, **(choices or {})})
 
         def show(task: dict[str, Any]) -> None:
             if task["state"] in ("success", "failed", "upstream_failed", "skipped", "up_for_retry"):
@@ -131,15 +146,15 @@ def run_all(
                 print(f"{time.monotonic() - begun:6.1f} s  {name:14}  {label:32}  {task['state']}")
 
         run = client.wait(name, run_id, RUN_TIMEOUT, show)
-        return outcome_of(client, settings, name, run, partition, time.monotonic() - begun)
+        return outcome_of(client, store, name, run, partition, time.monotonic() - begun)
 
-    with ThreadPoolExecutor(len(specs)) as pool:
+    with ThreadPoolExecutor() as pool:
         return list(pool.map(run_one, specs))
 
 
 def outcome_of(
     api: AirflowApi,
-    settings: Settings,
+    store: Store,
     name: str,
     run: dict[str, Any],
     partition: str,
@@ -150,10 +165,10 @@ def outcome_of(
         trouble = failed_log(api, name, run["dag_run_id"])
         return Outcome(name, run["state"], seconds, {}, trouble=trouble)
     place = Place("reports", name, partition, "evaluation")
-    published = require_published(open_store(settings.lake), place, "evaluate")
+    published = require_published(store, place, "evaluate")
     promoted = api.xcom(name, run["dag_run_id"], "promote")
     facts = {**published.facts, "champion": promoted["champion"], "reasons": promoted["reasons"]}
-    return Outcome(name, "success", seconds, facts, str(published.path("report.html")))
+    return Outcome(name, "success", seconds, facts, f"{published.uri}/report.html")
 
 
 def failed_log(api: AirflowApi, name: str, run_id: str) -> str:

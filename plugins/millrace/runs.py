@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import CronPartitionTimetable, Param, get_current_context
@@ -76,7 +77,9 @@ def form(spec: DatasetSpec) -> dict[str, Param]:
             description="Day of the data (YYYY-MM-DD); empty for the day of the run",
         ),
         "engine": Param(
-            "auto", enum=["auto", "local"], description="Where training and predictions run",
+            "auto", enum=["auto", "local", "aws"],
+            description="Where training and predictions run;"
+            f" auto is {engine_of('auto', Settings.from_environment())} here",
         ),
         "candidates": Param(
             names, type="array", items={"type": "string", "enum": names}, minItems=1,
@@ -126,16 +129,29 @@ def this_run(spec: DatasetSpec) -> Run:
         open_lake(settings),
         settings,
         tuple(params["candidates"]),
-        engine=engine_of(params["engine"]),
+        engine=engine_of(params["engine"], settings),
+        run_id=dag_run.run_id,
+        started=dag_run.start_date,
+        client=partial(aws_client, settings),
         promote=params["promote"],
         backfill=dag_run.run_type == "backfill",
         again=params["again"],
     )
 
 
-def engine_of(choice: str) -> str:
-    """The engine that `auto` stands for: the one place where this is decided."""
-    return "local" if choice == "auto" else choice
+def engine_of(choice: str, settings: Settings) -> str:
+    """The engine that a choice stands for: the one place where this is decided.
+
+    `auto` is `aws` where an AWS target is configured, else `local`.
+
+    Raises:
+        SettingsError: `aws` was chosen, and what it needs is not configured.
+    """
+    if choice == "auto":
+        return "aws" if settings.has_aws_target else "local"
+    if choice == "aws":
+        settings.aws_target()
+    return choice
 
 
 def open_lake(settings: Settings) -> Store:
@@ -145,6 +161,15 @@ def open_lake(settings: Settings) -> Store:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     return open_store(settings.lake, S3Hook(settings.aws_connection).get_conn())
+
+
+def aws_client(settings: Settings, service: str) -> Any:
+    """boto3's client of an AWS service, through the Airflow connection."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    return AwsBaseHook(
+        settings.aws_connection, client_type=service, region_name=settings.aws_target().region
+    ).get_conn()
 
 
 def raw_sensor(spec: DatasetSpec, task_id: str) -> BaseSensorOperator:

@@ -6,20 +6,18 @@ in Airflow connections.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from millrace.errors import MillraceError
+from millrace.aws.target import AwsSettings
+from millrace.variables import SettingsError, folder, seconds
+
+__all__ = ["PROJECT", "AwsSettings", "Settings", "SettingsError"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
-class SettingsError(MillraceError):
-    """A setting cannot be used; the message names the variable and what to write."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,9 @@ class Settings:
         mlflow_uri: address of the MLflow server (`http://host:port`).
         mlflow_budget: seconds that logging to MLflow may take before the result is spooled.
         job_timeout: seconds that one training or transform job may run.
-        aws_connection: Airflow connection used for an S3 lake.
+        poll_interval: seconds between two questions to AWS about a running job.
+        aws_connection: Airflow connection used for an S3 lake and for all jobs on AWS.
+        aws: where on AWS the pipelines run; None where nothing of it is set.
     """
 
     home: Path
@@ -42,7 +42,9 @@ class Settings:
     mlflow_uri: str
     mlflow_budget: float
     job_timeout: float
+    poll_interval: float
     aws_connection: str
+    aws: AwsSettings | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -51,20 +53,44 @@ class Settings:
         Raises:
             SettingsError: a variable holds something that cannot be used.
         """
-        home = _folder(environment.get("MILLRACE_HOME") or PROJECT / "var")
+        home = folder(environment.get("MILLRACE_HOME") or PROJECT / "var")
         return cls(
             home=home,
             lake=_lake(environment.get("MILLRACE_LAKE") or str(home / "lake")),
-            datasets=_folder(environment.get("MILLRACE_DATASETS") or PROJECT / "include/datasets"),
+            datasets=folder(environment.get("MILLRACE_DATASETS") or PROJECT / "include/datasets"),
             mlflow_uri=_server(environment.get("MLFLOW_TRACKING_URI") or "http://127.0.0.1:5000"),
-            mlflow_budget=_seconds(environment, "MILLRACE_MLFLOW_BUDGET", 45),
-            job_timeout=_seconds(environment, "MILLRACE_JOB_TIMEOUT", 3600),
+            mlflow_budget=seconds(environment, "MILLRACE_MLFLOW_BUDGET", 45),
+            job_timeout=seconds(environment, "MILLRACE_JOB_TIMEOUT", 3600),
+            poll_interval=seconds(environment, "MILLRACE_POLL_INTERVAL", 15),
             aws_connection=environment.get("MILLRACE_AWS_CONNECTION") or "aws_default",
+            aws=AwsSettings.from_environment(environment),
         )
 
+    @property
+    def has_aws_target(self) -> bool:
+        """Whether everything is set that jobs on AWS need."""
+        return not self._missing_for_aws()
 
-def _folder(path: str | Path) -> Path:
-    return Path(path).expanduser().resolve()
+    def aws_target(self) -> AwsSettings:
+        """Where on AWS jobs run.
+
+        Raises:
+            SettingsError: something is not set; the message names all of it.
+        """
+        missing = self._missing_for_aws()
+        if missing or self.aws is None:
+            raise SettingsError(f"engine aws needs more settings: {'; '.join(missing)}")
+        return self.aws
+
+    def _missing_for_aws(self) -> list[str]:
+        aws = self.aws or AwsSettings()
+        wanted = {
+            f"MILLRACE_LAKE is {self.lake!r}, write s3://bucket/prefix": self.lake[:5] == "s3://",
+            "MILLRACE_AWS_REGION is not set, write a region such as eu-central-1": aws.region,
+            "MILLRACE_SAGEMAKER_ROLE is not set, write the ARN of the role of SageMaker's jobs,"
+            " arn:aws:iam::<account>:role/<name>": aws.sagemaker_role,
+        }
+        return [text for text, found in wanted.items() if not found]
 
 
 def _lake(root: str) -> str:
@@ -75,7 +101,7 @@ def _lake(root: str) -> str:
         raise SettingsError(
             f"MILLRACE_LAKE is {root!r}; write a local folder or s3://bucket/prefix"
         )
-    return str(_folder(root))
+    return str(folder(root))
 
 
 def _server(uri: str) -> str:
@@ -84,16 +110,3 @@ def _server(uri: str) -> str:
             f"MLFLOW_TRACKING_URI is {uri!r}; write the address of a server, http://host:port"
         )
     return uri.rstrip("/")
-
-
-def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name, "")
-    try:
-        value = float(text or default)
-    except ValueError:
-        raise SettingsError(
-            f"{name} is {text!r}; write a number of seconds, such as {default}"
-        ) from None
-    if not (math.isfinite(value) and value > 0):
-        raise SettingsError(f"{name} is {text!r}; write a positive number of seconds")
-    return value

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SCRIPTS = PROJECT / "include" / "training"
 TRANSFORMATION = Path(__file__).with_name("transformation.py")
+REQUIREMENTS = SCRIPTS / "requirements.txt"  # what AWS's containers lack
 # Threads that wait must sleep: where jobs share the cores, spinning made a fit 100 times slower.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 MODEL, OUTPUT = "model.tar.gz", "output.tar.gz"
@@ -43,6 +44,16 @@ def source_folder() -> Iterator[Path]:
         for path in source_files():
             shutil.copy(path, name)
         yield Path(name)
+
+
+@contextmanager
+def source_archive() -> Iterator[Path]:
+    """The scripts and their requirements as one archive; equal sources give equal bytes."""
+    with source_folder() as folder, tempfile.TemporaryDirectory(prefix="millrace-sent-") as name:
+        shutil.copy(REQUIREMENTS, folder)
+        archive = Path(name) / "source.tar.gz"
+        pack(folder, archive)
+        yield archive
 
 
 def train_arguments(candidate: Candidate, decision: Decision, seed: int) -> list[str]:

@@ -39,12 +39,24 @@ def as_array(values: Any, item: Mapping[str, str]) -> np.ndarray:
     if item["type"] == "number":
         try:
             return np.asarray(pd.to_numeric(pd.Series(values)), dtype="float64")
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"the column {item['name']!r} must hold numbers: {error}") from None
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"the column {item['name']!r} must hold numbers: {_first_other(values)}"
+            ) from None
     column = pd.Series(values, dtype="object")
     if pd.api.types.infer_dtype(column) not in ("string", "empty"):
         column = column.map(_as_text).astype("object")
     return column.where(column.notna() & (column != ""), None).to_numpy()
+
+
+def _first_other(values: Any) -> str:
+    """Which value is no number, for an error message; rows count from 1."""
+    for row, value in enumerate(values, start=1):
+        try:
+            float(pd.to_numeric(value))
+        except (ValueError, TypeError):
+            return f"row {row} has {str(value)[:50]!r}"
+    return "together they are none"
 
 
 def _as_text(value: Any) -> Any:

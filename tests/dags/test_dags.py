@@ -16,7 +16,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from millrace.datasets import load_specs
 from millrace.errors import MillraceError
-from millrace.jobs.local import JobFailed, JobKilled
+from millrace.jobs.job import JobFailed, JobStopped
 from millrace.settings import PROJECT
 from tests.dags.conftest import parse
 
@@ -39,7 +39,7 @@ EDGES = {
 
 def test_every_spec_is_usable_and_has_a_dag(dags: dict[str, Any]) -> None:
     assert not BROKEN
-    assert set(dags) == {*SPECS, "log_spooled"}
+    assert set(dags) == {*SPECS, "arrivals", "log_spooled"}
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -100,7 +100,7 @@ def test_runs_are_by_day_and_do_not_start_at_once(dags: dict[str, Any], name: st
     [
         (MillraceError("no"), RetryAction.FAIL),
         (JobFailed("no"), RetryAction.FAIL),
-        (JobKilled("out of memory"), RetryAction.DEFAULT),
+        (JobStopped("out of memory"), RetryAction.DEFAULT),
         (ConnectionError("try again"), RetryAction.DEFAULT),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_broken_spec_has_a_dag_that_says_so_and_harms_no_other(
     (tmp_path / "wrong name.yaml").write_text(good)
     monkeypatch.setenv("MILLRACE_DATASETS", str(tmp_path))
     dags = parse()
-    assert set(dags) == {"titanic", "slip", "wrong_name", "log_spooled"}
+    assert set(dags) == {"titanic", "slip", "wrong_name", "arrivals", "log_spooled"}
     assert "did you mean 'accuracy'?" in dags["slip"].doc_md
     assert "name the file with a-z" in dags["wrong_name"].doc_md
     assert "broken spec" in dags["slip"].tags

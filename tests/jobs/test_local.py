@@ -11,10 +11,14 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from millrace.jobs.local import TAIL, JobFailed, JobKilled, run_script
+from millrace.jobs.child import LONGEST, Child
+from millrace.jobs.guardian import GRACE
+from millrace.jobs.job import Job, JobFailed, JobStopped, Request, State
+from millrace.jobs.local import TAIL, LocalProcess, run_script
 
 
 @pytest.fixture
@@ -42,6 +46,18 @@ def wait_until(condition, seconds: float = 20) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def wait_for(found):
+    """What a function gives as soon as that is something."""
+    given: list[Any] = []
+    assert wait_until(lambda: given.append(found()) or given[-1])
+    return given[-1]
+
+
+def children(parent: int) -> list[int]:
+    answer = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True)
+    return [int(pid) for pid in answer.stdout.split()]
 
 
 def test_arguments_and_variables_reach_the_script(script, caplog):
@@ -99,15 +115,26 @@ def test_a_silent_failure_says_so(script):
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGSEGV"])
 def test_a_signal_is_told_from_a_failure(script, name):
     path = script(f"import os, signal; print('busy'); os.kill(os.getpid(), signal.{name})")
-    with pytest.raises(JobKilled, match=rf"work\.py was killed by {name}: busy"):
+    with pytest.raises(JobStopped, match=rf"work\.py was killed by {name}: busy"):
         run_script(path, [], {}, timeout=30)
-    assert not issubclass(JobKilled, JobFailed)  # another try may succeed
+    assert not issubclass(JobStopped, JobFailed)  # another try may succeed
 
 
 FAMILY = """
     import os, pathlib, subprocess, sys, time
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child.pid}")
+    nap = [sys.executable, "-c", "import time; time.sleep(60)"]
+    child = subprocess.Popen(nap)
+    reads, writes = os.pipe()
+    if not os.fork():  # a daemon: its parent ends, and it leads a session of its own
+        os.setsid()
+        if daemon := os.fork():
+            os.write(writes, str(daemon).encode())
+            os._exit(0)
+        os.execv(nap[0], nap)
+    daemon = os.read(reads, 20).decode()
+    pids = pathlib.Path(sys.argv[1])
+    pids.with_suffix(".new").write_text(f"{os.getpid()} {child.pid} {daemon}")
+    pids.with_suffix(".new").rename(pids)
     print("started", flush=True)
     time.sleep(60)
 """
@@ -123,8 +150,8 @@ def test_the_time_limit_stops_the_script_and_all_it_started(script, tmp_path):
     with pytest.raises(JobFailed, match=r"work\.py was stopped at its time limit of 2 s: started"):
         run_script(script(FAMILY), [str(pids)], {}, timeout=2)
     assert time.monotonic() - started < 30
-    assert len(family(pids)) == 2
-    assert wait_until(lambda: not any(alive(pid) for pid in family(pids)))
+    assert len(family(pids)) == 3
+    assert not any(alive(pid) for pid in family(pids))
 
 
 def test_what_a_script_leaves_behind_is_stopped_when_it_ends(script, tmp_path):
@@ -136,34 +163,98 @@ def test_what_a_script_leaves_behind_is_stopped_when_it_ends(script, tmp_path):
         pathlib.Path(sys.argv[1]).write_text(str(child.pid))
     """)
     run_script(path, [str(tmp_path / "pids")], {}, timeout=30)
-    assert wait_until(lambda: not any(alive(pid) for pid in family(tmp_path / "pids")))
+    assert not any(alive(pid) for pid in family(tmp_path / "pids"))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux' parent-death signal")
-def test_the_script_dies_with_its_parent(script, tmp_path, project):
-    """Even where the parent is killed and has no time to do anything about it."""
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_what_a_script_leaves_behind_may_clear_up_but_not_stay(script, tmp_path, stubborn):
+    """As Spark's JVM does, which removes its temporary files."""
+    path = script("""
+        import os, pathlib, signal, sys, time
+        folder = pathlib.Path(sys.argv[1])
+        if os.fork():
+            while not (folder / "ready").exists():
+                time.sleep(0.02)
+            sys.exit()
+        def clear_up(*_):
+            time.sleep(0.2)
+            (folder / "cleared").touch()
+            if sys.argv[2] == "False":
+                os._exit(0)
+        os.setsid()
+        signal.signal(signal.SIGTERM, clear_up)
+        (folder / "pids").write_text(str(os.getpid()))
+        (folder / "ready").touch()
+        while True:
+            time.sleep(1)
+    """)
+    begun = time.monotonic()
+    run_script(path, [str(tmp_path), str(stubborn)], {}, timeout=30)
+    assert (tmp_path / "cleared").exists()
+    assert not any(alive(pid) for pid in family(tmp_path / "pids"))
+    assert (time.monotonic() - begun > GRACE) is stubborn
+
+
+@pytest.fixture
+def worker(script, tmp_path: Path, project: Path):
+    """Start a process that runs a family as its job; gives it and the family's ids."""
+    started: list[subprocess.Popen[bytes]] = []
     pids = tmp_path / "pids"
-    path = script(FAMILY)
-    code = f"""
+
+    def start(then: str = "") -> tuple[subprocess.Popen[bytes], list[int]]:
+        code = f"""
 from pathlib import Path
 from millrace.jobs.local import run_script
-run_script(Path({str(path)!r}), [{str(pids)!r}], {{}}, timeout=60)
+{then}
+run_script(Path({str(script(FAMILY))!r}), [{str(pids)!r}], {{}}, timeout=60)
 """
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(project / "plugins")}
-    )
-    try:
-        assert wait_until(lambda: pids.exists() and len(family(pids)) == 2)
-        child, _ = family(pids)
-        assert alive(child)
-        parent.send_signal(signal.SIGKILL)
-        parent.wait()
-        assert wait_until(lambda: not alive(child))
-    finally:
-        parent.kill()
-        for pid in family(pids):
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(project / "plugins")}
+        )
+        started.append(process)
+        assert wait_until(pids.exists)
+        assert all(alive(pid) for pid in family(pids))
+        return process, family(pids)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+    for pid in family(pids):
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_the_script_and_all_it_started_die_with_a_killed_worker(worker):
+    """The worker has no time to do anything about it."""
+    process, pids = worker()
+    process.send_signal(signal.SIGKILL)
+    assert wait_until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_they_die_also_where_a_fork_of_the_worker_holds_its_pipes(worker):
+    process, pids = worker("""
+import os, threading, time
+def fork():
+    time.sleep(0.5)
+    if not os.fork():
+        time.sleep(8)
+        os._exit(0)
+threading.Thread(target=fork, daemon=True).start()
+""")
+    time.sleep(0.7)
+    process.send_signal(signal.SIGKILL)
+    assert wait_until(lambda: not any(alive(pid) for pid in pids), seconds=4)
+
+
+def test_a_script_whose_guardian_is_killed_dies_too(script, tmp_path):
+    child = Child(str(script("import time; time.sleep(60)")), [], {}, 60)
+    job = wait_for(lambda: children(int(child.id)))[0]
+    os.kill(int(child.id), signal.SIGKILL)
+    assert wait_until(lambda: not alive(job))
+    assert wait_until(lambda: child.status().state.ended)
+    assert child.status().detail == "was killed by SIGKILL"
+    child.end()
 
 
 def test_a_task_that_is_told_to_end_ends_its_job_at_once(script, tmp_path):
@@ -171,7 +262,7 @@ def test_a_task_that_is_told_to_end_ends_its_job_at_once(script, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     pids = tmp_path / "pids"
     threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    with pytest.raises(JobKilled, match="SIGKILL"):
+    with pytest.raises(JobStopped, match="SIGKILL"):
         run_script(script(FAMILY), [str(pids)], {}, timeout=30)
     assert not any(alive(pid) for pid in family(pids))
     assert signal.getsignal(signal.SIGTERM) is before
@@ -197,5 +288,113 @@ def test_an_interrupted_wait_leaves_nothing_running(script, tmp_path, monkeypatc
     pids, threads = tmp_path / "pids", threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         run_script(script(FAMILY), [str(pids)], {}, timeout=30)
-    assert wait_until(lambda: not any(alive(pid) for pid in family(pids)))
-    assert threading.active_count() <= threads  # the timer is gone too
+    assert not any(alive(pid) for pid in family(pids))
+    assert threading.active_count() <= threads
+
+
+def test_a_script_reads_nothing_and_holds_no_pipe_of_the_guardian(script, caplog):
+    caplog.set_level(logging.INFO)
+    path = script("""
+        import os, signal, sys
+        print(repr(sys.stdin.read()), os.getpid() == os.getpgid(0))
+        print(sorted(os.listdir("/proc/self/fd")))
+        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+    """)
+    run_script(path, [], {}, timeout=30)
+    # 3 is the listing of the folder itself
+    expected = ["'' True", "['0', '1', '2', '3']", "True"]
+    assert caplog.messages == [f"work | {line}" for line in expected]
+
+
+def test_progress_bars_and_endless_lines_are_broken(script, caplog):
+    caplog.set_level(logging.INFO)
+    path = script(f"""
+        import sys
+        sys.stdout.write("10 %\\r20 %\\r\\n" + "x" * {2 * LONGEST + 5} + "\\nend")
+    """)
+    run_script(path, [], {}, timeout=30)
+    lengths = [len(message.removeprefix("work | ")) for message in caplog.messages]
+    assert caplog.messages[:2] == ["work | 10 %", "work | 20 %"]
+    assert sum(lengths[2:-1]) == 2 * LONGEST + 5
+    assert max(lengths) <= LONGEST
+    assert caplog.messages[-1] == "work | end"
+
+
+@pytest.fixture
+def backend():
+    backend = LocalProcess()
+    jobs: list[Job] = []
+
+    def start(script: Path, limit: float = 60, **body: object) -> Job:
+        request = Request("local", "millrace-work", {"script": str(script), **body}, limit)
+        jobs.append(backend.start(request, 1))
+        return jobs[-1]
+
+    backend.begin = start  # type: ignore[attr-defined]
+    yield backend
+    for job in jobs:
+        backend.tidy(job)
+
+
+def ended(backend: LocalProcess, job: Job):
+    def status():
+        found = backend.poll([job])[job]
+        return found if found.state.ended else None
+
+    return wait_for(status)
+
+
+def test_a_backend_gives_states_and_the_lines_written_so_far(backend, script, tmp_path):
+    go = tmp_path / "go"
+    job = backend.begin(
+        script(f"""
+            import os, pathlib, sys, time
+            print(sys.argv[1:], os.environ["GIVEN"])
+            sys.stdout.write("half a ")
+            while not pathlib.Path({str(go)!r}).exists():
+                time.sleep(0.02)
+            sys.stdout.write("line")
+        """),
+        arguments=["a"],
+        environment={"GIVEN": "yes"},
+    )
+    assert str(job) == "millrace-work-1"
+    assert backend.find("millrace-work") is None
+    first = wait_for(lambda: backend.logs(job, {}).lines)
+    assert first == ["['a'] yes"]
+    begun = time.monotonic()
+    assert backend.logs(job, {}).lines == []
+    assert time.monotonic() - begun < 0.5  # it does not wait
+    assert backend.poll([job])[job].state is State.RUNNING
+    go.touch()
+    assert ended(backend, job).state is State.SUCCEEDED
+    assert backend.logs(job, {}).lines == ["half a line"]
+    assert 0 < backend.poll([job])[job].seconds < 30
+
+
+@pytest.mark.parametrize(
+    ("code", "limit", "state", "detail", "reason"),
+    [
+        ("raise SystemExit(3)", 60, State.FAILED, "exited with code 3", ""),
+        ("import os; os.abort()", 60, State.STOPPED, "was killed by SIGABRT", ""),
+        ("import time; time.sleep(60)", 0.5, State.STOPPED,
+         "was stopped at its time limit of 0.5 s", "MaxRuntimeExceeded"),
+    ],
+)  # fmt: skip
+def test_a_backend_says_how_a_job_ended(backend, script, code, limit, state, detail, reason):
+    status = ended(backend, job := backend.begin(script(code), limit))
+    assert (status.state, status.detail, status.reason) == (state, detail, reason)
+    backend.tidy(job)
+    assert backend.poll([job]) == {}
+    assert backend.logs(job, {}).lines == ()
+    backend.stop(job)
+
+
+def test_a_backend_stops_a_job_and_all_it_started(backend, script, tmp_path):
+    pids = tmp_path / "pids"
+    job = backend.begin(script(FAMILY), arguments=[str(pids)])
+    assert wait_until(pids.exists)
+    backend.stop(job)
+    assert ended(backend, job).detail == "was killed by SIGKILL"
+    assert not any(alive(pid) for pid in family(pids))
+    backend.stop(job)

@@ -83,6 +83,6 @@ def evaluated(run: Run) -> dict[str, Any]:
     """All steps up to the published evaluation; returns its facts."""
     validate_raw(run)
     for candidate in preprocess(run):
-        train(run, candidate)
-        transform(run, candidate)
+        train(run, candidate).do_here()
+        transform(run, candidate).do_here()
     return evaluate(run)

@@ -16,6 +16,7 @@ from millrace.jobs.local import JobFailed
 from millrace.training import MODEL, transform_locally, unpacked
 from tests.training.conftest import HYPERPARAMETERS
 
+LINES = "application/jsonlines"
 every_algorithm = pytest.mark.parametrize("algorithm", sorted(HYPERPARAMETERS))
 
 
@@ -40,6 +41,12 @@ def records(channel) -> list[dict]:
     return json.loads(channel.test[columns].to_json(orient="records", double_precision=15))
 
 
+def json_lines(channel) -> str:
+    """The test rows as batch transform sends them: an array a line, cut out of the input object."""
+    columns = [item["name"] for item in channel.state["inputs"]]
+    return "".join(json.dumps([row[name] for name in columns]) + "\n" for row in records(channel))
+
+
 def ask(model: inference.Model, body: str, kind: str, accept: str = "text/csv") -> list[float]:
     """What an endpoint answers to one request."""
     answer = inference.output_fn(
@@ -47,6 +54,8 @@ def ask(model: inference.Model, body: str, kind: str, accept: str = "text/csv") 
     )
     if accept == "application/json":
         return json.loads(answer)["probability"]
+    if accept == LINES:
+        return [json.loads(line)["probability"] for line in answer.splitlines()]
     return [float(line) for line in answer.splitlines()]
 
 
@@ -60,6 +69,7 @@ def test_requests_agree_with_the_batch_job_row_by_row(channel, trained, algorith
         lines, rows = requests(channel), records(channel)
         assert ask(model, "".join(lines), "text/csv") == wanted
         assert ask(model, json.dumps(rows), "application/json", "application/json") == wanted
+        assert ask(model, json_lines(channel), LINES, LINES) == wanted
         for line, row, answer in zip(lines[:12], rows, wanted, strict=False):
             assert ask(model, line, "text/csv; charset=utf-8") == [answer]
             assert ask(model, json.dumps(row), "application/json") == [answer]
@@ -100,11 +110,40 @@ def test_more_columns_than_needed_do_no_harm_in_json(model, channel):
         ('[{"height": 1}]', "application/json", "lacks the columns"),
         ("{", "application/json", "Expecting"),
         ("x", "image/png", "content type 'image/png'; send text/csv or application/json"),
+        ("", LINES, "line 1 is no JSON"),
+        ('[1,2,"a","b","c","d"]\n\n', LINES, "line 2 is no JSON"),
+        ('[1,2,"a","b","c","d"]\n[1,2]\n', LINES, r"line 2 has 2 values; the model needs 6: \['he"),
+        ('{"height": 1, "age": 2}', LINES, r"line 1 lacks the fields \['soil', .*; it has \['hei"),
+        ("7", LINES, "line 1 is '7'; send an array or an object of raw values"),
+        ('[1,2,"a","b",["c"],"d"]', LINES, r"line 1, field 'gardener' is \[\"c\"\]; send text"),
+        ('[1,2,"a",true,"c","d"]', LINES, "line 1, field 'side' is true; send text, a number or"),
+        ('[1,2,"a","b","c","d"]\n["tall",2,"a","b","c","d"]', LINES,
+         "the column 'height' must hold numbers: row 2 has 'tall'"),
     ],
 )  # fmt: skip
 def test_a_request_it_cannot_use_is_an_error_that_says_why(model, body, kind, said):
     with pytest.raises(ValueError, match=said):
         ask(model, body, kind)
+
+
+VALUES = ["", "3", "3.0", "1e3", " b", "a\u2028b", 'say "hi"', "a\nb", "null", "NA", "\u00e9"]
+
+
+def test_a_value_in_json_lines_is_what_the_same_text_is_in_csv():
+    import json_lines as script
+
+    names = ["a", "b"]
+    table = pd.DataFrame({"a": VALUES, "b": VALUES[::-1]})
+    text = io.StringIO(table.to_csv(header=False, index=False), newline="")
+    [wanted] = inference.read_csv(text, names, None)
+    pairs = table.to_numpy().tolist()
+    arrays = "\n".join(json.dumps(pair, ensure_ascii=False) for pair in pairs)
+    objects = "\r\n".join(json.dumps({"more": [1], "b": b, "a": a}) for a, b in pairs) + "\n"
+    for body in (arrays, objects):
+        pd.testing.assert_frame_equal(script.parse(script.split(body), names), wanted)
+    plain = script.parse(script.split("[3, 3.0]\n[1e3, null]\n[NaN, -0.10]"), names)
+    assert plain["a"].tolist() == ["3", "1e3", "NaN"]
+    assert plain["b"].tolist() == ["3.0", "", "-0.10"]
 
 
 def test_one_input_may_be_missing_on_a_line_of_its_own():

@@ -130,6 +130,15 @@ def test_arguments_become_options_and_hyperparameters_of_the_right_type():
     assert (options.threshold, options.folds) == (None, 5)  # `fold` is no short form of `folds`
 
 
+def test_arguments_as_sagemaker_passes_them_mean_the_same():
+    given = ["-C", "0.5", "--algorithm", "xgboost", "--flag", "True", "--off", "False",
+             "--text", "", "--names", "[1, 2]", "--tiny", "1e-07"]  # fmt: skip
+    _, found = script.parse(given)
+    assert found == {
+        "C": 0.5, "flag": True, "off": False, "text": "", "names": "[1, 2]", "tiny": 1e-7
+    }  # fmt: skip
+
+
 def test_an_odd_argument_is_refused(capsys):
     with pytest.raises(SystemExit):
         script.parse(["--algorithm", "xgboost", "--eta"])

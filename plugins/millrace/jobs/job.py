@@ -58,7 +58,8 @@ class Status:
     Attributes:
         detail: the service's own word for the state, such as `Downloading`.
         reason: why it failed or stopped, in the service's words.
-        seconds: seconds that are billed, once known.
+        seconds: seconds it has run so far, and those that are billed once it has ended; None where
+            the service does not say.
     """
 
     state: State
@@ -118,6 +119,8 @@ class JobStopped(RuntimeError):
 class Backend(Protocol):
     """What a service that runs jobs can do. All calls block; all raise botocore's errors."""
 
+    unique_names: bool
+    """Whether the service itself refuses a second job of one name."""
     patience: float
     """Seconds after its end that a failed job's last log lines may still be on their way."""
 
@@ -141,6 +144,9 @@ class Backend(Protocol):
 
     def stop(self, job: Job) -> None:
         """Ask the service to stop a job; does nothing where it has ended or is unknown."""
+
+    def tidy(self, job: Job) -> None:
+        """Remove what was made only for a job that has ended."""
 
     def link(self, job: Job) -> str:
         """Address of the job's page in the service's console, empty where it has none."""

@@ -2,34 +2,69 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from millrace.errors import MillraceError
+from millrace.jobs.child import LIMIT, Child
+from millrace.jobs.job import Job, JobFailed, JobStopped, Lines, Request, State, Status
 
 log = logging.getLogger(__name__)
 
 TAIL = 20  # last lines of a failed job that stand in its error
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-class JobFailed(MillraceError):
-    """A job ended without success; the message carries the last lines it wrote."""
+class LocalProcess:
+    """Jobs as child processes of the worker; they end with it, so none is ever found again.
 
+    `Request.body` holds `script`, the path of a Python script, its `arguments` and its
+    `environment`, variables on top of the worker's own. The time limit is kept here.
+    """
 
-class JobKilled(RuntimeError):
-    """A job was killed from outside, perhaps for want of memory; another try may succeed."""
+    unique_names = False
+    patience = 0.0
+
+    def __init__(self) -> None:
+        self._children: dict[str, Child] = {}
+
+    def find(self, name: str, home: str = "") -> tuple[Job, Status] | None:
+        return None
+
+    def start(self, request: Request, number: int) -> Job:
+        body = request.body
+        child = Child(
+            body["script"], body.get("arguments", ()), body.get("environment", {}), request.limit
+        )
+        self._children[child.id] = child
+        return Job(request.name, number, child.id)
+
+    def poll(self, jobs: Sequence[Job]) -> dict[Job, Status]:
+        return {job: self._children[job.id].status() for job in jobs if job.id in self._children}
+
+    def logs(self, job: Job, cursor: Mapping[str, Any]) -> Lines:
+        """The lines written since the last call: a pipe gives them once, whatever the cursor.
+
+        A job waits when nobody has read its last 64 kB.
+        """
+        child = self._children.get(job.id)
+        return Lines(child.lines() if child else (), cursor)
+
+    def stop(self, job: Job) -> None:
+        if job.id in self._children:
+            self._children[job.id].stop()
+
+    def tidy(self, job: Job) -> None:
+        """Forget a job that has ended, with the lines that nobody read."""
+        if child := self._children.pop(job.id, None):
+            child.end()
+
+    def link(self, job: Job) -> str:
+        return ""
 
 
 def run_script(
@@ -37,8 +72,7 @@ def run_script(
 ) -> float:
     """Run a Python script to its end and pass every line it writes to the task log.
 
-    The child leads a process group of its own, which is killed at the time limit, and dies with
-    its parent.
+    Nothing that it started outlives its end, its time limit or the worker.
 
     Args:
         environment: variables on top of the worker's own.
@@ -49,86 +83,39 @@ def run_script(
 
     Raises:
         JobFailed: it exited with another code than 0, or reached the time limit.
-        JobKilled: something else killed it.
+        JobStopped: something else killed it.
     """
-    command = [sys.executable, "-u", str(script), *arguments]
-    started = time.monotonic()
-    child = subprocess.Popen(
-        command, env={**_without_secrets(os.environ), **environment}, text=True, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True, preexec_fn=_die_with(os.getpid()),
-    )  # fmt: skip
-    expired = threading.Event()
-
-    def stop() -> None:
-        expired.set()
-        kill_group(child)
-
-    timer = threading.Timer(timeout, stop)
-    timer.start()
+    child = Child(str(script), arguments, environment, timeout)
     tail: deque[str] = deque(maxlen=TAIL)
-    previous = _end_with_task(child)
     try:
-        for line in child.stdout or ():
-            tail.append(line.rstrip())
-            log.info("%s | %s", script.stem, line.rstrip())
-        code = child.wait()
+        with _ended_with_task(child):
+            for line in child.follow():
+                tail.append(line)
+                log.info("%s | %s", script.stem, line)
     finally:
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
-        timer.cancel()
-        kill_group(child)
-    if expired.is_set():
-        raise JobFailed(
-            _message(f"{script.name} was stopped at its time limit of {timeout:g} s", tail)
-        )
-    if code < 0:
-        raise JobKilled(_message(f"{script.name} was killed by {signal.Signals(-code).name}", tail))
-    if code:
-        raise JobFailed(_message(f"{script.name} exited with code {code}", tail))
-    return time.monotonic() - started
+        child.end()
+    status = child.status()
+    if status.state is State.SUCCEEDED:
+        return status.seconds or 0.0
+    message = _message(f"{script.name} {status.detail}", tail)
+    if status.state is State.FAILED or status.reason == LIMIT:
+        raise JobFailed(message)
+    raise JobStopped(message)
 
 
-def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a job may know of the worker: nothing of Airflow's keys and connections."""
-    return {name: value for name, value in environment.items() if not name.startswith("AIRFLOW")}
-
-
-def _end_with_task(child: subprocess.Popen[str]) -> Any:
-    """End the job when the task is told to end; returns the handler that was there before."""
+@contextmanager
+def _ended_with_task(child: Child) -> Iterator[None]:
+    """While this lasts, a task that is told to end ends its job."""
     if threading.current_thread() is not threading.main_thread():
-        return None
-
-    def end(_number: int, _frame: object) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-
-    return signal.signal(signal.SIGTERM, end)
-
-
-def kill_group(child: subprocess.Popen[str]) -> None:
-    """Kill the child and everything it started; does nothing where all have ended."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
+        yield
         return
-    child.wait()
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: child.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _message(reason: str, tail: Sequence[str]) -> str:
     cause = next((line for line in reversed(tail) if line.strip()), "it wrote nothing")
     return f"{reason}: {cause}\nIts last lines:\n" + "\n".join(f"  {line}" for line in tail)
-
-
-def _die_with(parent: int):  # type: ignore[no-untyped-def]
-    """A hook for the child: the kernel kills it when its parent dies (Linux only)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def arrange() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # the parent died before the arrangement was made
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return arrange

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from millrace.lake.attempts import Attempt, publish
+from millrace.lake.attempts import Attempt, answers, publish
 from millrace.lake.local import LocalStore
 from millrace.lake.manifest import Place, Published, read_published, require_published
 from millrace.lake.s3 import S3Store
@@ -18,6 +18,7 @@ __all__ = [
     "Published",
     "S3Store",
     "Store",
+    "answers",
     "open_store",
     "publish",
     "read_published",

@@ -75,7 +75,7 @@ def publish(
         Conflict: another run published something else at this place meanwhile.
     """
     present, version = read_version(store, place)
-    cause = _hash({"depends_on": depends_on, "code": code_fingerprint()})
+    cause = _cause(depends_on)
     if present and present.manifest.cause == cause and not again:
         log.info("Nothing to do: %s was published %s from the same inputs and code.",
                  present.uri, present.manifest.created)  # fmt: skip
@@ -109,6 +109,16 @@ def publish(
         store, place, keep={attempt_name, present.manifest.attempt if present else ""}
     )
     return published
+
+
+def answers(store: Store, place: Place, depends_on: Mapping[str, Any]) -> bool:
+    """Whether what is published at `place` was made from this, by this code."""
+    present, _ = read_version(store, place)
+    return present is not None and present.manifest.cause == _cause(depends_on)
+
+
+def _cause(depends_on: Mapping[str, Any]) -> str:
+    return _hash({"depends_on": depends_on, "code": code_fingerprint()})
 
 
 def _put_in_place(store: Store, place: Place, manifest: Manifest, version: str | None) -> Published:

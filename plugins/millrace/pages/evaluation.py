@@ -17,6 +17,7 @@ OPTIONAL: Candidate = {
     "cross_validation": {},
     "importance": [],
     "seconds": None,
+    "cost_usd": None,
 }
 
 
@@ -35,6 +36,7 @@ def evaluation_page(summary: dict[str, Any], charts: dict[str, Chart]) -> str:
         summary=summary,
         metrics=[summary["metric"]] + [m for m in METRICS if m != summary["metric"]],
         candidates=ranked,
+        paid=any(c["cost_usd"] is not None for c in ranked),
         best=_best(ranked),
         whiskers=_whiskers(ranked, summary["metric"]),
         winner=winner,

@@ -61,7 +61,11 @@ def _build_evaluation(
         name: probabilities(item.path("predictions.csv"), target)
         for name, item in predictions.items()
     }
-    candidates = [_score(name, models[name], target, probability[name]) for name in run.candidates]
+    candidates = [
+        _score(name, models[name], target, probability[name])
+        | {"cost_usd": _cost(models[name], predictions[name])}
+        for name in run.candidates
+    ]
     winner = _winner(candidates, run.spec.metric)
     summary = {
         "dataset": run.spec.name, "description": run.spec.description, "partition": run.partition,
@@ -111,6 +115,12 @@ def _score(
         "confusion": confusion(target, probability, threshold),
         "seconds": model.facts["seconds"],
     }
+
+
+def _cost(*made_by_jobs: Published) -> float | None:
+    """What the jobs of a candidate cost in US dollars; None where none has a price."""
+    costs = [item.facts["cost_usd"] for item in made_by_jobs if "cost_usd" in item.facts]
+    return sum(costs) if costs else None
 
 
 def _winner(candidates: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:

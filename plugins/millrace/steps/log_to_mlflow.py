@@ -11,6 +11,7 @@ from millrace.datasets import DatasetSpec, load_spec
 from millrace.lake import Published, Store
 from millrace.lake.lease import lease
 from millrace.settings import Settings
+from millrace.steps.cloudwatch import put_metrics
 from millrace.steps.promote import promote_published
 from millrace.steps.run import Run
 from millrace.tracking import spool
@@ -22,10 +23,11 @@ log = logging.getLogger(__name__)
 
 
 def log_to_mlflow(run: Run) -> dict[str, Any]:
-    """Log the evaluation of this run's partition.
+    """Log the evaluation of this run's partition; on AWS its figures go to CloudWatch as well.
 
     Never blocks for longer than the budget: what MLflow does not take in time is spooled.
     """
+    put_metrics(run)
     try:
         logged = within_budget(run.settings, lambda: log_published(run))
     except TrackingUnavailable as error:

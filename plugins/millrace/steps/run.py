@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from millrace.datasets import DatasetSpec
 from millrace.lake import Place, Published, Store, require_published
@@ -24,6 +26,10 @@ class Run:
         promote: `auto` lets every run but a backfill move the champion.
         backfill: whether this run is part of one.
         again: make outputs anew even where the published ones answer.
+        engine: where training and predictions run, `local` or `aws`.
+        run_id: id of the DAG run.
+        started: when the DAG run started.
+        client: gives boto3's client of an AWS service.
     """
 
     spec: DatasetSpec
@@ -35,6 +41,19 @@ class Run:
     promote: Literal["auto", "yes", "no"] = "auto"
     backfill: bool = False
     again: bool = False
+    run_id: str = ""
+    started: dt.datetime | None = None
+    client: Callable[[str], Any] | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether jobs run on AWS."""
+        return self.engine == "aws"
+
+    @property
+    def where(self) -> dict[str, str]:
+        """What a job's output depends on besides its input: the libraries of where it runs."""
+        return {"engine": self.engine} if self.is_remote else {}
 
     def place(self, area: str, name: str = "") -> Place:
         """Where an output of this run stands in the lake."""

@@ -1,24 +1,22 @@
-"""Steps: train a candidate, and let it predict the test rows."""
+"""Steps: train a candidate, and let it predict the test rows; here or as a job."""
 
 from __future__ import annotations
 
-from millrace.lake import Attempt, publish
+from millrace.jobs.work import Work
+from millrace.lake import Attempt
 from millrace.steps.run import Run, content_of
+from millrace.steps.sagemaker import remote_training, remote_transform
 from millrace.training import MODEL, train_arguments, train_locally, transform_locally, unpacked
 
 
-def train(run: Run, candidate: str) -> str:
-    """Train one candidate on the train channel; publish model.tar.gz and output.tar.gz.
-
-    Raises:
-        JobFailed: the training script failed; its last lines stand in the message.
-    """
+def train(run: Run, candidate: str) -> Work:
+    """Train one candidate on the train channel; publish model.tar.gz and output.tar.gz."""
     processed = run.published("processed", "", "preprocess")
     arguments = train_arguments(
         run.spec.candidates[candidate], run.spec.decision, run.spec.split.seed
     )
 
-    def build(attempt: Attempt) -> None:
+    def here(attempt: Attempt) -> None:
         channel = processed.path("train/train.csv").parent
         processed.path("train/transformation.json")
         seconds = train_locally(
@@ -26,20 +24,23 @@ def train(run: Run, candidate: str) -> str:
         )
         attempt.facts["seconds"] = round(seconds, 3)
 
-    publish(
-        run.store, run.place("models", candidate),
-        depends_on={"channel": content_of(processed, "train/"), "arguments": arguments},
-        inputs={processed.uri: processed.manifest.content}, build=build, again=run.again,
+    return Work(
+        run.store, candidate, run.place("models", candidate),
+        depends_on={
+            "channel": content_of(processed, "train/"), "arguments": arguments, **run.where,
+        },
+        inputs={processed.uri: processed.manifest.content}, here=here,
+        remote=remote_training(run, candidate, processed, arguments) if run.is_remote else None,
+        again=run.again,
     )  # fmt: skip
-    return candidate
 
 
-def transform(run: Run, candidate: str) -> str:
+def transform(run: Run, candidate: str) -> Work:
     """Batch predictions of one model on the test rows; publish `id,probability` lines."""
     processed = run.published("processed", "", "preprocess")
     model = run.published("models", candidate, "train")
 
-    def build(attempt: Attempt) -> None:
+    def here(attempt: Attempt) -> None:
         with unpacked(model.path(MODEL)) as folder:
             transform_locally(
                 folder, processed.path("test/test.csv"), attempt.folder / "predictions.csv",
@@ -47,12 +48,14 @@ def transform(run: Run, candidate: str) -> str:
             )  # fmt: skip
         attempt.facts["rows"] = processed.facts["rows"]["test"]
 
-    publish(
-        run.store, run.place("predictions", candidate),
+    return Work(
+        run.store, candidate, run.place("predictions", candidate),
         depends_on={
             "model": model.manifest.content, "rows": content_of(processed, "test/test.csv"),
+            **run.where,
         },
         inputs={model.uri: model.manifest.content, processed.uri: processed.manifest.content},
-        build=build, again=run.again,
+        here=here,
+        remote=remote_transform(run, candidate, processed, model) if run.is_remote else None,
+        again=run.again,
     )  # fmt: skip
-    return candidate

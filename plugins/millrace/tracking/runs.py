@@ -135,6 +135,7 @@ def _log_candidate(
         **{f"{metric}_low": low for metric, (low, _) in candidate["intervals"].items()},
         **{f"{metric}_high": high for metric, (_, high) in candidate["intervals"].items()},
         "train_seconds": candidate["seconds"],
+        "cost_usd": candidate["cost_usd"],
     }
     _log_values(client, run_id, parameters, metrics)
     uri = _log_model(run_id, name, evaluation)

@@ -1,0 +1,1 @@
+"""Starting a data set's pipeline when files arrive below `raw/`."""

@@ -1,0 +1,1 @@
+"""What AWS is told, what it costs, and what its errors mean."""

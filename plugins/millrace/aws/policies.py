@@ -1,0 +1,60 @@
+"""The least-privilege IAM policies that the project ships, filled in for one installation.
+
+worker             Airflow: lake, SageMaker's jobs, their logs, metrics, the queue of uploads
+worker-emr         Airflow, in addition: steps on EMR and runs on EMR Serverless
+sagemaker          the role of SageMaker's jobs
+sagemaker-network  that role, in addition: jobs in own subnets
+lambda             the role of the function that preprocesses uploads
+key                each of them, in addition: an own key encrypts volumes and outputs
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from millrace.errors import MillraceError
+from millrace.settings import PROJECT
+
+FOLDER = PROJECT / "include" / "iam"
+NAMES = ("worker", "worker-emr", "sagemaker", "sagemaker-network", "lambda", "key")
+PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+class PolicyError(MillraceError):
+    """A policy document cannot be filled in; the message names what is missing."""
+
+
+def policy(name: str, values: Mapping[str, str]) -> dict[str, Any]:
+    """One policy document with its placeholders filled in.
+
+    Args:
+        values: by placeholder, such as `{"Bucket": "our-lake", "Prefix": "lake/", ...}`; more
+            than the document needs do no harm. `Prefix` is the lake's below the bucket, with or
+            without a slash at its end, empty where the lake is the whole bucket.
+
+    Raises:
+        PolicyError: there is no such policy, or a value is missing.
+    """
+    if name not in NAMES:
+        raise PolicyError(f"there is no policy {name!r}; write one of {', '.join(NAMES)}")
+    text = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
+    if missing := sorted(placeholders(text) - set(values)):
+        raise PolicyError(f"the policy {name} needs {', '.join(missing)}; give a value for each")
+    given = {**values, "Prefix": _folder(values.get("Prefix", ""))}
+    document: dict[str, Any] = json.loads(
+        PLACEHOLDER.sub(lambda found: json.dumps(given[found[1]])[1:-1], text)
+    )
+    return document
+
+
+def placeholders(text: str) -> set[str]:
+    """The names that a policy's text wants values for."""
+    return set(PLACEHOLDER.findall(text))
+
+
+def _folder(prefix: str) -> str:
+    trimmed = prefix.strip("/")
+    return f"{trimmed}/" if trimmed else ""

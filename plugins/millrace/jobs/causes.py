@@ -1,0 +1,54 @@
+"""Why a job failed: the likely cause first, then its last lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+TAIL = 20  # last lines of a failed job that stand in its error
+
+# What says why, best first. Within one pattern the last line that fits is the nearest to the end.
+NAMED = r"[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b(?:: .+)?$"  # an exception's last line
+SAYING_WHY = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"Container\b.*(?:killed|running beyond).*memory|OutOfMemoryError|^\s*MemoryError",
+        rf"^\s*(?!java|org\.|com\.|scala)(?:[a-z_]\w*\.)*{NAMED}",
+        r"Caused by: .+(?<!\(most recent call last\):)$",
+        rf"^\s*(?:Exception in thread .* )?(?:[a-z_]\w*\.)*{NAMED}",
+        r"\b(?:error|ERROR|Error|FATAL)\b[: ].+",
+    )
+)
+SOURCE = re.compile(r"^(?:controller|stderr|stdout|\S+ (?:stderr|stdout)) \| ")
+
+
+def cause_of(lines: Sequence[str], reason: str = "") -> str:
+    """The line that most likely says why: an exception's last line, memory, or any error.
+
+    Args:
+        lines: what the job wrote, oldest first, with or without `stderr | ` in front.
+        reason: the service's own words, taken where no line says more.
+    """
+    plain = [SOURCE.sub("", line).rstrip() for line in lines]
+    for pattern in SAYING_WHY:
+        for line in reversed(plain):
+            if pattern.search(line):
+                return line.strip()
+    said = next((line.strip() for line in reversed(plain) if line.strip()), "it wrote nothing")
+    return one_line(reason) or said
+
+
+def account(what: str, reason: str, lines: Sequence[str]) -> str:
+    """A whole error: what happened, the likely cause, the service's words, the last lines."""
+    cause = cause_of(lines, reason)
+    parts = [f"{what}: {cause}"]
+    if reason and one_line(reason) != cause:
+        parts.append(f"The service says: {one_line(reason)}")
+    if lines:
+        parts.append("Its last lines:\n" + "\n".join(f"  {line}" for line in lines[-TAIL:]))
+    return "\n".join(parts)
+
+
+def one_line(text: str) -> str:
+    """A service's words on one line."""
+    return re.sub(r"\s+", " ", text).strip()

@@ -1,0 +1,192 @@
+"""Training and batch transform jobs of SageMaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from millrace.jobs.cloudwatch import read_streams
+from millrace.jobs.job import Job, Lines, NameTaken, Request, State, Status
+from millrace.jobs.names import PREFIX
+
+FEW = 5  # jobs that are described one by one; more are told from one listing of a hundred a page
+STATES = {
+    "Completed": State.SUCCEEDED,
+    "Failed": State.FAILED,
+    "Stopping": State.STOPPING,
+    "Stopped": State.STOPPED,
+}
+# Secondary states of a training job before its script runs.
+NOT_YET = ("Starting", "Pending", "LaunchingMLInstances", "PreparingTrainingStack", "Downloading")
+
+
+@dataclass(frozen=True)
+class Verbs:
+    """What SageMaker calls the parts of one kind of job."""
+
+    kind: str
+    log_group: str
+    page: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}JobName"
+
+    def operation(self, verb: str) -> str:
+        """The client's method, such as `create_training_job`."""
+        return f"{verb}_{self.kind.lower()}_job"
+
+
+TRAINING = Verbs("Training", "/aws/sagemaker/TrainingJobs", "jobs")
+TRANSFORM = Verbs("Transform", "/aws/sagemaker/TransformJobs", "transform-jobs")
+
+
+class SageMakerJobs:
+    """One kind of SageMaker's jobs: their names are unique for ever within account and region.
+
+    Args:
+        client: boto3's client of SageMaker.
+        logs: boto3's client of CloudWatch Logs.
+    """
+
+    unique_names = True
+    patience = 20.0  # seconds; CloudWatch has the last lines a few seconds after the end
+    verbs: Verbs
+
+    def __init__(self, client: Any, logs: Any):
+        self.client, self.log_client = client, logs
+
+    def find(self, name: str, home: str = "") -> tuple[Job, Status] | None:
+        """The latest try, by asking for one after the other until one is not known."""
+        latest, number = None, 1
+        while described := self._describe(Job(name, number, f"{name}-{number}")):
+            latest = (Job(name, number, f"{name}-{number}"), self._status(described))
+            number += 1
+        return latest
+
+    def start(self, request: Request, number: int) -> Job:
+        job = Job(request.name, number, f"{request.name}-{number}")
+        self._create(job, request.body)
+        return job
+
+    def poll(self, jobs: Sequence[Job]) -> dict[Job, Status]:
+        """One listing of what is in progress; only jobs that are not, or a few, are described."""
+        going = self._in_progress() if len(jobs) > FEW else {}
+        found: dict[Job, Status] = {}
+        for job in jobs:
+            if job.id in going:
+                found[job] = Status(State.RUNNING, going[job.id])
+            elif described := self._describe(job):
+                found[job] = self._status(described)
+        return found
+
+    def logs(self, job: Job, cursor: Mapping[str, Any]) -> Lines:
+        return read_streams(self.log_client, self.verbs.log_group, f"{job.id}/", cursor)
+
+    def stop(self, job: Job) -> None:
+        try:
+            self._call("stop", **{self.verbs.name: job.id})
+        except self.client.exceptions.ClientError as error:  # it has ended, or there is none
+            if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
+                raise
+
+    def tidy(self, job: Job) -> None:
+        """Nothing was made for a job that outlives it."""
+
+    def link(self, job: Job) -> str:
+        region = self.client.meta.region_name
+        return (
+            f"https://{region}.console.aws.amazon.com/sagemaker/home"
+            f"?region={region}#/{self.verbs.page}/{job.id}"
+        )
+
+    def _call(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = getattr(self.client, self.verbs.operation(verb))(**arguments)
+        return answer
+
+    def _create(self, job: Job, body: Mapping[str, Any]) -> None:
+        try:
+            self._call("create", **{self.verbs.name: job.id}, **body)
+        except self.client.exceptions.ResourceInUse as error:
+            raise NameTaken(str(job)) from error
+
+    def _describe(self, job: Job) -> dict[str, Any] | None:
+        try:
+            return self._call("describe", **{self.verbs.name: job.id})
+        except self.client.exceptions.ClientError as error:
+            if _is_unknown(error):
+                return None
+            raise
+
+    def _in_progress(self) -> dict[str, str]:
+        """Names of the jobs in progress, and SageMaker's word for where each stands."""
+        pages = self.client.get_paginator(self.verbs.operation("list") + "s").paginate(
+            NameContains=PREFIX, StatusEquals="InProgress", PaginationConfig={"PageSize": 100}
+        )
+        key = f"{self.verbs.kind}JobSummaries"
+        return {item[self.verbs.name]: "InProgress" for page in pages for item in page[key]}
+
+    def _status(self, described: Mapping[str, Any]) -> Status:
+        raise NotImplementedError
+
+
+class SageMakerTraining(SageMakerJobs):
+    """Training jobs; `Request.body` holds what CreateTrainingJob takes, without the name."""
+
+    verbs = TRAINING
+
+    def _status(self, described: Mapping[str, Any]) -> Status:
+        detail = described.get("SecondaryStatus", "")
+        state = STATES.get(described["TrainingJobStatus"])
+        if state is None:
+            state = State.WAITING if detail in NOT_YET else State.RUNNING
+        reason = described.get("FailureReason", "")
+        if state is State.STOPPED and detail != "Stopped":
+            reason = reason or detail  # MaxRuntimeExceeded, MaxWaitTimeExceeded, Interrupted
+        seconds = described.get("BillableTimeInSeconds", described.get("TrainingTimeInSeconds"))
+        return Status(state, detail, reason, seconds)
+
+
+class SageMakerTransform(SageMakerJobs):
+    """Batch transform jobs; each has a model object of its own name, removed when it has ended.
+
+    `Request.body` holds `model`, what CreateModel takes, and `transform`, what
+    CreateTransformJob takes, both without names.
+    """
+
+    verbs = TRANSFORM
+
+    def _create(self, job: Job, body: Mapping[str, Any]) -> None:
+        try:
+            self.client.create_model(ModelName=job.id, **body["model"])
+        except self.client.exceptions.ClientError as error:
+            if "already exist" not in str(error):
+                raise
+        super()._create(job, {"ModelName": job.id, **body["transform"]})
+
+    def tidy(self, job: Job) -> None:
+        try:
+            self.client.delete_model(ModelName=job.id)
+        except self.client.exceptions.ClientError as error:
+            if not _is_unknown(error):
+                raise
+
+    def _status(self, described: Mapping[str, Any]) -> Status:
+        word = described["TransformJobStatus"]
+        state = STATES.get(word)
+        begun, ended = described.get("TransformStartTime"), described.get("TransformEndTime")
+        if state is None:
+            state = State.RUNNING if begun else State.WAITING
+        seconds = (ended - begun).total_seconds() if begun and ended else None
+        return Status(state, word, described.get("FailureReason", ""), seconds)
+
+
+def _is_unknown(error: Any) -> bool:
+    """Whether SageMaker says that it has no such job or model: it has no error code for it."""
+    facts = error.response["Error"]
+    said = facts.get("Message", "").lower()
+    return facts["Code"] == "ResourceNotFound" or (
+        facts["Code"] == "ValidationException"
+        and any(words in said for words in ("not found", "could not find", "does not exist"))
+    )

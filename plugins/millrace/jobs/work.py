@@ -1,0 +1,145 @@
+"""A step's work that may run here or as a job, and is published either way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from millrace.aws.prices import cost
+from millrace.jobs.job import Backend, Job, NameTaken, Request, State, Status
+from millrace.lake import Attempt, Place, Store, answers, publish
+from millrace.lake.lease import lease
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """The job that does a piece of work; `found`: it had been started before."""
+
+    job: Job
+    status: Status
+    found: bool
+
+
+@dataclass(frozen=True)
+class Remote:
+    """How a service does the work.
+
+    Attributes:
+        request: what is to be run.
+        send: uploads what the job needs; called before it is started.
+        collect: writes the output of the finished job. Raises FileNotFoundError where it is gone.
+        connection: id of the Airflow connection to AWS.
+        interval: seconds between two questions to the service.
+    """
+
+    request: Request
+    send: Callable[[], None]
+    collect: Callable[[Job, Status, Attempt], None]
+    connection: str
+    region: str
+    interval: float
+
+    def announce(self, obtained: Obtained, page: str) -> None:
+        """Say which job does the work, where to see it, and what it may cost."""
+        request, job = self.request, obtained.job
+        if obtained.status.state.ended:
+            log.info("%s has done this work already: %s", job, page)
+        elif obtained.found:
+            log.info("%s is at this work already (%s): %s", job, obtained.status.state, page)
+        else:
+            log.info("Started %s: %s", job, page)
+            price = self._price(request.limit, "at most")
+            log.info("It may run for %.0f s, %s.", request.limit, price)
+
+    def bring(self, job: Job, status: Status, attempt: Attempt) -> None:
+        """Write the output of the finished job, and what it took."""
+        self.collect(job, status, attempt)
+        attempt.facts["job"] = str(job)
+        if status.seconds is not None:
+            attempt.facts["seconds"] = round(status.seconds, 3)
+            price = self._price(status.seconds, "about")
+            log.info("%s ran for %.0f s, %s.", job, status.seconds, price)
+        if status.seconds is not None and self.request.hourly is not None:
+            attempt.facts["cost_usd"] = round(cost(self.request.hourly, status.seconds), 6)
+
+    def _price(self, seconds: float, how: str) -> str:
+        if self.request.hourly is None:
+            return "at a price that is not in the price file"
+        return f"for {how} ${cost(self.request.hourly, seconds):.4f} (estimate)"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one task has to do.
+
+    Attributes:
+        result: what the task hands on.
+        place: where its output is published.
+        depends_on: what the output depends on besides the code, see `millrace.lake.publish`.
+        inputs: address and content of what is read, for the record.
+        here: does the work on this machine and writes its output.
+        remote: how a service does it; None where the work is done here.
+        again: do the work even where its output is published.
+    """
+
+    store: Store
+    result: Any
+    place: Place
+    depends_on: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    here: Callable[[Attempt], None]
+    remote: Remote | None = None
+    again: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether what is published already answers."""
+        return not self.again and answers(self.store, self.place, self.depends_on)
+
+    def do_here(self) -> Any:
+        """Do the work on this machine; does nothing, and says so, where it is done."""
+        return self.publish(self.here)
+
+    def publish(self, build: Callable[[Attempt], None]) -> Any:
+        """Publish the output that `build` writes; gives what the task hands on."""
+        publish(
+            self.store, self.place, depends_on=self.depends_on, inputs=self.inputs,
+            build=build, again=self.again,
+        )  # fmt: skip
+        return self.result
+
+
+def obtain(backend: Backend, store: Store, request: Request, *, anew: bool = False) -> Obtained:
+    """The running or finished job of this name; started where there is none.
+
+    Two callers at once get the same job.
+
+    Args:
+        anew: start another try though the last one finished, as when its output is gone.
+    """
+    exclusive = nullcontext() if backend.unique_names else lease(store, f"jobs/{request.name}")
+    with exclusive:
+        found = backend.find(request.name, request.home)
+        if found and _will_do(found[1].state, anew):
+            return Obtained(*found, found=True)
+        number = found[0].number + 1 if found else 1
+        try:
+            job = backend.start(request, number)
+        except NameTaken:
+            log.info("Another copy of this task has just started %s-%d.", request.name, number)
+            found = backend.find(request.name, request.home)
+            if found is None:
+                raise
+            return Obtained(*found, found=True)
+    return Obtained(job, Status(State.WAITING), found=False)
+
+
+def _will_do(state: State, anew: bool) -> bool:
+    if state is State.SUCCEEDED:
+        return not anew
+    return not state.ended

@@ -1,0 +1,133 @@
+"""The shipped IAM policies: valid, filled in, and no wider than there is a reason for."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from millrace.aws.policies import FOLDER, NAMES, PolicyError, placeholders, policy
+from tests.aws.service_model import service_model
+
+VALUES = {
+    "Bucket": "lake", "Prefix": "millrace", "Region": "eu-central-1", "AccountId": "123456789012",
+    "SageMakerRole": "arn:aws:iam::123456789012:role/jobs", "TaskLogGroup": "/millrace/tasks",
+    "MetricsNamespace": "Millrace", "EventsQueue": "millrace-uploads",
+    "ImageAccount": "492215442770", "FunctionName": "millrace-preprocess",
+    "EmrJobRole": "arn:aws:iam::123456789012:role/spark",
+    "KmsKey": "arn:aws:kms:eu-central-1:123456789012:key/0d990263-018e-4e65-a703-eff731de951e",
+}  # fmt: skip
+
+WHOLE_SERVICE = {
+    ("worker", "ListJobs"): "lists have no resource; one listing replaces a call for each job",
+    ("worker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
+    ("sagemaker", "GetImageToken"): "the token is one for the whole registry",
+    ("sagemaker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
+    ("sagemaker-network", "SeeNetwork"): "EC2's descriptions have no resource",
+}
+SERVICES = {"elasticmapreduce": "emr"}  # prefix of a right: botocore's name of the service
+NO_OPERATION = {  # rights that no single operation is named after
+    "s3:ListBucket": "ListObjectsV2", "s3:ListBucketMultipartUploads": "ListMultipartUploads",
+    "iam:PassRole": None,
+}  # fmt: skip
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    return policy(name, VALUES)["Statement"]
+
+
+def many(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_file_is_a_known_policy() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(NAMES)
+
+
+def test_every_placeholder_is_known_and_used() -> None:
+    used = {name: placeholders((FOLDER / f"{name}.json").read_text()) for name in NAMES}
+    assert set.union(*used.values()) == set(VALUES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_filled_policy_is_whole(name: str) -> None:
+    document = policy(name, VALUES)
+    assert document["Version"] == "2012-10-17"
+    assert "${" not in json.dumps(document)
+    names = [statement["Sid"] for statement in document["Statement"]]
+    assert len(set(names)) == len(names)
+    assert len(json.dumps(document, separators=(",", ":"))) < 6144  # IAM's limit
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_rights_that_exist_and_none_by_pattern(name: str) -> None:
+    for statement in statements(name):
+        for right in many(statement["Action"]):
+            prefix, _, action = right.partition(":")
+            operation = NO_OPERATION.get(right, action)
+            model = service_model(SERVICES.get(prefix, prefix))
+            assert operation is None or operation in model.operation_names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_right_on_everything_has_a_reason(name: str) -> None:
+    wide = {(name, s["Sid"]) for s in statements(name) if "*" in many(s["Resource"])}
+    assert wide == {entry for entry in WHOLE_SERVICE if entry[0] == name}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resources_are_arns_of_this_account(name: str) -> None:
+    for statement in statements(name):
+        for resource in set(many(statement["Resource"])) - {"*"}:
+            assert re.fullmatch(
+                r"arn:aws:(s3:::lake(/millrace/.*)?|iam::123456789012:role/\w+"
+                r"|ecr:eu-central-1:492215442770:repository/sagemaker-\*"
+                r"|[a-z0-9-]+:eu-central-1:123456789012:.+)",
+                resource,
+            )
+
+
+def allowed(name: str, right: str) -> list[str]:
+    return [
+        resource
+        for statement in statements(name)
+        if right in many(statement["Action"])
+        for resource in many(statement["Resource"])
+    ]
+
+
+def test_the_worker_starts_jobs_of_its_own_names_only() -> None:
+    jobs = allowed("worker", "sagemaker:CreateTrainingJob")
+    assert jobs and all(resource.endswith("/millrace-*") for resource in jobs)
+    passing = [s for s in statements("worker") if "iam:PassRole" in s["Action"]]
+    assert [s["Condition"]["StringEquals"] for s in passing] == [
+        {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    ]
+
+
+def test_jobs_write_to_the_area_of_jobs_only() -> None:
+    assert allowed("sagemaker", "s3:PutObject") == ["arn:aws:s3:::lake/millrace/jobs/*"]
+    assert allowed("sagemaker", "s3:DeleteObject") == []
+
+
+def test_the_function_never_changes_what_arrived() -> None:
+    assert "arn:aws:s3:::lake/millrace/raw/*" in allowed("lambda", "s3:GetObject")
+    assert not any("/raw/" in resource for resource in allowed("lambda", "s3:PutObject"))
+
+
+@pytest.mark.parametrize("prefix", ["", "/"])
+def test_a_lake_may_be_the_whole_bucket(prefix: str) -> None:
+    document = policy("lambda", {**VALUES, "Prefix": prefix})
+    assert "arn:aws:s3:::lake/raw/*" in json.dumps(document)
+
+
+def test_missing_values_are_named_at_once() -> None:
+    with pytest.raises(PolicyError, match="lambda needs AccountId, FunctionName, Region;"):
+        policy("lambda", {"Bucket": "lake", "Prefix": ""})
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(PolicyError, match=r"no policy 'admin'; write one of worker"):
+        policy("admin", {})

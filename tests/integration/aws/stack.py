@@ -1,0 +1,79 @@
+"""The real stack, pointed at the stand-in of AWS by its settings and connection alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from millrace.aws.policies import policy
+from millrace.lake import Store, open_store
+from millrace.settings import Settings
+from millrace.stack import Stack
+from tests.integration.aws.standin import StandIn
+from tests.integration.aws.standin.account import ACCOUNT, REGION, role_arn
+
+BUCKET = "millrace-rehearsal"
+LAKE = f"s3://{BUCKET}/lake"
+JOBS_ROLE = "millrace-jobs"
+VALUES = {
+    "Bucket": BUCKET,
+    "Prefix": "lake",
+    "Region": REGION,
+    "AccountId": ACCOUNT,
+    "SageMakerRole": role_arn(JOBS_ROLE),
+    "ImageAccount": "*",
+    "EmrJobRole": role_arn("millrace-emr"),
+    "TaskLogGroup": "millrace-tasks",
+    "MetricsNamespace": "Millrace",
+    "EventsQueue": "millrace-events",
+}
+OURS = ("MILLRACE_", "AIRFLOW_CONN_", "AWS_", "MLFLOW_TRACKING_URI")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A stand-in of AWS, and a stack that takes it for AWS."""
+
+    aws: StandIn
+    stack: Stack
+    store: Store
+
+
+@contextmanager
+def rehearsal(
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    pace: Mapping[str, float] | None = None,
+) -> Iterator[Rehearsal]:
+    """Start both, with the worker and the jobs under the policies the project ships.
+
+    Args:
+        folder: receives everything both of them write.
+        variables: settings on top of those of the rehearsal.
+        pace: how long the stand-in stays in each state, see there.
+    """
+    worker = [policy("worker", VALUES), policy("worker-emr", VALUES)]
+    jobs = {JOBS_ROLE: [policy("sagemaker", VALUES)]}
+    with StandIn(folder / "aws", policies={"worker": worker}, roles=jobs, pace=pace) as aws:
+        aws.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region}
+        )
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(OURS)},
+            "MILLRACE_HOME": str(folder / "home"),
+            "MILLRACE_LAKE": LAKE,
+            "MILLRACE_AWS_REGION": aws.region,
+            "MILLRACE_SAGEMAKER_ROLE": role_arn(JOBS_ROLE),
+            "MILLRACE_POLL_INTERVAL": "1",
+            "AIRFLOW_CONN_AWS_DEFAULT": aws.connection("worker"),
+            **(variables or {}),
+        }
+        with (
+            patch.dict(os.environ, environment, clear=True),
+            Stack(Settings.from_environment(environment)) as stack,
+        ):
+            yield Rehearsal(aws, stack, open_store(LAKE, aws.client("s3")))
