@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace.arrivals.partitions import Arrival, arrival_of, arrivals_in, matches, without_run
+from millrace.arrivals.partitions import Arrival, arrival_of, arrivals_in, without_run
 from millrace.datasets import DatasetSpec
 from millrace.lake import LocalStore, Store
-from millrace.steps import validate_raw
 from tests.orchard import orchard
 
 
@@ -100,11 +98,3 @@ def test_many_known_ones_take_few_questions() -> None:
 
     assert [found.partition for found in without_run(arrivals(1000), runs)] == ["day 123"]
     assert len(asked) < 35
-
-
-@pytest.mark.parametrize("pattern", ["*.csv", "_READY", "part-?/*.csv", ".hidden*", "[ab].csv"])
-@pytest.mark.parametrize(
-    "name", ["a.csv", ".a.csv", "x/a.csv", "part-1/a.csv", "_READY", ".hidden.csv", "A.CSV"]
-)
-def test_files_match_as_they_do_for_validation(name: str, pattern: str) -> None:
-    assert matches(name, pattern) == validate_raw._matches(name, pattern)

@@ -17,6 +17,8 @@ VALUES = {
     "MetricsNamespace": "Millrace", "EventsQueue": "millrace-uploads",
     "ImageAccount": "492215442770", "FunctionName": "millrace-preprocess",
     "EmrJobRole": "arn:aws:iam::123456789012:role/spark",
+    "EmrServiceRole": "arn:aws:iam::123456789012:role/clusters",
+    "EmrInstanceRole": "arn:aws:iam::123456789012:role/instances",
     "KmsKey": "arn:aws:kms:eu-central-1:123456789012:key/0d990263-018e-4e65-a703-eff731de951e",
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millrace.jobs.causes import TAIL, account, cause_of
+from millrace.jobs.causes import TAIL, Tail, account, cause_of
 
 TRACEBACK = [
     "Training xgboost with its defaults.",
@@ -52,7 +52,7 @@ def test_the_cause(lines: list[str], reason: str, cause: str) -> None:
 
 
 def test_an_account_begins_with_the_cause_and_ends_with_the_last_lines() -> None:
-    lines = [f"line {number}" for number in range(100)]
+    lines = Tail(f"line {number}" for number in range(100)).lines()
     said = account("the job failed", "InternalServerError: try\nagain", lines)
     first, *rest = said.splitlines()
     assert first == "the job failed: InternalServerError: try again"
@@ -63,3 +63,11 @@ def test_an_account_begins_with_the_cause_and_ends_with_the_last_lines() -> None
 def test_the_words_of_the_service_stand_beside_another_cause() -> None:
     said = account("the job failed", "AlgorithmError: ExitCode 1", TRACEBACK)
     assert "The service says: AlgorithmError: ExitCode 1" in said
+
+
+def test_a_chatty_source_does_not_drown_the_one_that_says_why() -> None:
+    tail = Tail(["driver stderr | ValueError: no image"])
+    tail.add(f"executor-1 stderr | {number}" for number in range(100))
+    assert tail.lines()[0] == "driver stderr | ValueError: no image"
+    assert len(tail.lines()) == 1 + TAIL
+    assert cause_of(tail.lines()) == "ValueError: no image"

@@ -14,6 +14,7 @@ from botocore.stub import ANY, Stubber
 
 from millrace.jobs.emr_serverless import FEW, NO_LOGS, EmrServerless, client_token
 from millrace.jobs.job import Job, NameTaken, Request, State
+from tests.jobs.execution import ENDLESS, FAILING, SHORT, ended, follow, send, stand_in
 from tests.lake.s3 import BUCKET, new_root, s3_client, s3_server
 
 APPLICATION = "00fabcdefg012345"
@@ -265,3 +266,61 @@ def test_logs_may_be_configured_for_the_whole_application(service: Any, endpoint
     service.expect("get_application", {"application": application})
     assert logs.read() == [NO_LOGS]
     assert logs.read() == []
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A backend over the stand-in that executes what it is given, and an application in it."""
+    with stand_in(tmp_path_factory.mktemp("aws")) as aws:
+        client = aws.client("emr-serverless")
+        answer = client.create_application(releaseLabel="emr-7.1.0", type="SPARK", clientToken="t")
+        backend = EmrServerless(client, aws.client("s3"))
+        yield SimpleNamespace(backend=backend, home=answer["applicationId"], aws=aws)
+
+
+def begin(real: Any, name: str, code: str, number: int = 1) -> Job:
+    """Start a script as a job run."""
+    body = {
+        "executionRoleArn": real.aws.role,
+        "jobDriver": {"sparkSubmit": {"entryPoint": send(real.aws, code)}},
+        "configurationOverrides": to_s3("s3://jobs/serverless/"),
+    }
+    job: Job = real.backend.start(Request("emr_serverless", name, body, 60, real.home), number)
+    return job
+
+
+@pytest.mark.integration
+def test_a_failing_script_run_for_real(real: Any) -> None:
+    job = begin(real, "failing", FAILING)
+    status, lines = follow(
+        real.backend, job, lambda status, lines: status.state.ended and "cause" in str(lines)
+    )
+    assert status.state is State.FAILED
+    assert 1 <= status.seconds < 60
+    said = [line for line in lines if line.startswith("driver stdout | ")]
+    assert said == [f"driver stdout | line {n}" for n in range(40)]
+    assert lines.count("driver stderr | ValueError: the cause") == 1
+
+
+@pytest.mark.integration
+def test_a_run_stopped_for_real(real: Any) -> None:
+    job = begin(real, "endless", ENDLESS)
+    follow(real.backend, job, lambda status, _: status.state is State.RUNNING)
+    real.backend.stop(job)
+    status, _ = follow(real.backend, job, ended)
+    assert status.state is State.STOPPED
+    real.backend.stop(job)
+
+
+@pytest.mark.integration
+def test_two_submits_and_a_lost_answer_make_one_run(real: Any) -> None:
+    real.aws.fault({"fault": "lost_answer", "operation": "StartJobRun", "times": 1})
+    first, again = begin(real, "doubled", SHORT), begin(real, "doubled", SHORT)
+    assert first == again
+    status, _ = follow(real.backend, first, ended)
+    assert status.state is State.SUCCEEDED
+    listed = real.backend.client.list_job_runs(applicationId=real.home)["jobRuns"]
+    assert [run["name"] for run in listed].count("doubled-1") == 1
+    second = begin(real, "doubled", SHORT, number=2)
+    assert second.id != first.id
+    follow(real.backend, second, ended)

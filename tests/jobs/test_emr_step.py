@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 
 from millrace.jobs.emr_step import NO_LOGS, EmrStep
 from millrace.jobs.job import Job, NameTaken, Request, State
+from tests.jobs.execution import ENDLESS, FAILING, SHORT, ended, follow, send, stand_in
 from tests.lake.s3 import BUCKET, new_root, s3_client, s3_server
 
 CLUSTER = "j-2AXXXXXXGAPLF"
@@ -342,3 +343,62 @@ def test_the_last_line_without_end_comes_when_the_step_has_ended(emr: Any, endpo
     ended = {"State": "COMPLETED", "Timeline": {"EndDateTime": datetime(2026, 1, 1, tzinfo=UTC)}}
     emr.expect("describe_step", {"Step": {"Status": ended}}, asked)
     assert list(emr.backend.logs(job, first.cursor).lines) == ["stdout | accuracy 0.8"]
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A backend over the stand-in that executes what it is given, and a cluster in it."""
+    with stand_in(tmp_path_factory.mktemp("aws")) as aws:
+        client = aws.client("emr")
+        home = client.run_job_flow(
+            Name="test", ReleaseLabel="emr-7.5.0", LogUri="s3n://jobs/logs/",
+            ServiceRole=aws.role, JobFlowRole=aws.instance_profile,
+            Instances={"InstanceCount": 1, "MasterInstanceType": "m5.xlarge",
+                       "KeepJobFlowAliveWhenNoSteps": True},
+        )["JobFlowId"]  # fmt: skip
+        yield SimpleNamespace(backend=EmrStep(client, aws.client("s3")), home=home, aws=aws)
+
+
+def run(real: Any, name: str, code: str) -> Job:
+    """Start a script as a step."""
+    words = ["spark-submit", "--deploy-mode", "client", send(real.aws, code)]
+    jar = {"Jar": "command-runner.jar", "Args": words}
+    body = {"ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}
+    job: Job = real.backend.start(Request("emr_step", name, body, 60, real.home), 1)
+    return job
+
+
+@pytest.mark.integration
+def test_a_failing_script_run_for_real(real: Any) -> None:
+    job = run(real, "failing", FAILING)
+    status, lines = follow(
+        real.backend, job, lambda status, lines: status.state.ended and "cause" in str(lines)
+    )
+    assert status.state is State.FAILED
+    assert 1 < status.seconds < 60
+    said = [line for line in lines if line.startswith("stdout | ")]
+    assert said == [f"stdout | line {n}" for n in range(40)]
+    assert lines.count("stderr | ValueError: the cause") == 1
+    assert real.backend.find("failing", real.home)[0] == job
+
+
+@pytest.mark.integration
+def test_a_step_stopped_for_real(real: Any) -> None:
+    job = run(real, "endless", ENDLESS)
+    follow(real.backend, job, lambda _, lines: "stdout | begun" in lines)
+    real.backend.stop(job)
+    status, _ = follow(real.backend, job, ended)
+    assert status.state is State.STOPPED
+    real.backend.stop(job)
+
+
+@pytest.mark.integration
+def test_a_lost_answer_leaves_one_running_step(real: Any) -> None:
+    real.aws.fault({"fault": "lost_answer", "operation": "AddJobFlowSteps", "times": 1})
+    job = run(real, "doubled", SHORT)
+    status, _ = follow(real.backend, job, ended)
+    assert status.state is State.SUCCEEDED
+    listed = real.backend.client.list_steps(ClusterId=real.home)["Steps"]
+    twins = [step for step in listed if step["Name"] == "doubled-1"]
+    assert [step["Status"]["State"] for step in twins] == ["CANCELLED", "COMPLETED"]
+    assert real.backend.find("doubled", real.home)[0] == job

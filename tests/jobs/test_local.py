@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from millrace.jobs.causes import TAIL
 from millrace.jobs.child import LONGEST, Child
 from millrace.jobs.guardian import GRACE
 from millrace.jobs.job import Job, JobFailed, JobStopped, Request, State
-from millrace.jobs.local import TAIL, LocalProcess, run_script
+from millrace.jobs.local import LocalProcess, run_script
 
 
 @pytest.fixture

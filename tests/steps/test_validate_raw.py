@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millrace.steps.validate_raw import RawDataError, _matches, validate_raw
+from millrace.lake import matches
+from millrace.steps.validate_raw import RawDataError, validate_raw
 from tests.orchard import orchard
 
 HEAD = "tree,height,age,soil,side,gardener,plot,harvest,bears\n"
@@ -71,7 +72,7 @@ parts = st.sampled_from(["*", "?*", "*.csv", ".*", "._*", "[.]*", "[!a]*", "t*",
 def test_a_pattern_matches_as_in_glob(tree, pattern):
     files = [name for name in glob.glob(pattern, root_dir=tree) if (tree / name).is_file()]
     every = [str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()]
-    assert sorted(name for name in every if _matches(name, pattern)) == sorted(files)
+    assert sorted(name for name in every if matches(name, pattern)) == sorted(files)
 
 
 def test_the_table_is_said_once(make_run, caplog):

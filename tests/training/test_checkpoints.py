@@ -83,7 +83,8 @@ def test_steps_change_nothing_where_nothing_is_drawn(rows, monkeypatch):
     plain = algorithms.fit("lightgbm", {"num_round": 35}, *rows, 3)
     monkeypatch.setattr(boosting, "STEP", 10)
     stepped = algorithms.fit("lightgbm", {"num_round": 35}, *rows, 3)
-    assert plain.model_to_string() == stepped.model_to_string()
+    trees = [model.model_to_string().split("parameters:")[0] for model in (plain, stepped)]
+    assert trees[0] == trees[1]
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +96,14 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "train.py"
 
 
-Attempt = Callable[..., subprocess.Popen[str]]
+Attempt = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
 def attempt(channel, script: Path, tmp_path: Path) -> Attempt:
     """Start the training script; its results go to a folder of that name."""
 
-    def start(name: str, algorithm: str, kept: Path | None = None) -> subprocess.Popen[str]:
+    def start(name: str, algorithm: str, kept: Path | None = None) -> subprocess.Popen[bytes]:
         candidate = Candidate(algorithm=algorithm, hyperparameters=LONG[algorithm][0])
         arguments = train_arguments(candidate, Decision(threshold=0.4), seed=3)
         environment = {
@@ -110,21 +111,22 @@ def attempt(channel, script: Path, tmp_path: Path) -> Attempt:
             "SM_MODEL_DIR": str(tmp_path / name), "SM_OUTPUT_DATA_DIR": str(tmp_path / name),
             "SM_CHECKPOINT_DIR": str(kept or ""),
         }  # fmt: skip
-        return subprocess.Popen(
-            [sys.executable, str(script), *arguments, "--folds", "3"], env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        with (tmp_path / f"{name}.log").open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, str(script), *arguments, "--folds", "2"], env=environment,
+                stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
 
     return start
 
 
 LONG: dict[str, tuple[dict[str, Any], str, str]] = {  # hyperparameters, killed when, said then
-    "xgboost": ({"num_round": 3000, "subsample": 0.8}, "model", "Going on from a checkpoint: "),
+    "xgboost": ({"num_round": 800, "subsample": 0.8}, "model", "Going on from a checkpoint: "),
     "lightgbm": (
-        {"num_round": 3000, "num_leaves": 4, "bagging_fraction": 0.8, "bagging_freq": 1},
+        {"num_round": 800, "num_leaves": 4, "bagging_fraction": 0.8, "bagging_freq": 1},
         "model", "Going on from a checkpoint: ",
     ),
-    "random_forest": ({"n_estimators": 400}, "fold-1", "Cross-validation: fold 1 of 3 was done be"),
+    "random_forest": ({"n_estimators": 200}, "fold-1", "Cross-validation: fold 1 of 2 was done be"),
 }  # fmt: skip
 
 
@@ -134,16 +136,14 @@ def test_a_killed_training_that_runs_again_gives_the_same_files(attempt, tmp_pat
     kept = tmp_path / "kept"
     killed = attempt("killed", algorithm, kept)
     while not list(kept.glob(f"*/{piece}")):
-        assert killed.poll() is None, killed.communicate()[0]
+        assert killed.poll() is None, (tmp_path / "killed.log").read_text()
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.wait() == -signal.SIGKILL
     assert not list((tmp_path / "killed").glob("*"))
     again, whole = attempt("again", algorithm, kept), attempt("whole", algorithm)
-    text = again.communicate()[0]
-    assert (again.returncode, whole.wait()) == (0, 0), text
-    assert said in text
+    assert (again.wait(), whole.wait()) == (0, 0), (tmp_path / "again.log").read_text()
+    assert said in (tmp_path / "again.log").read_text()
     names = sorted(path.name for path in (tmp_path / "whole").iterdir())
     assert names == sorted(
         [algorithms.model_file(algorithm), "cross_validation.csv", "model.json",

@@ -48,11 +48,6 @@ class _Change:
     etag: str
     sequencer: str
 
-    @property
-    def moment(self) -> str:
-        """Sequencers of one key differ in length; the shorter is padded on the right."""
-        return self.sequencer.upper().ljust(64, "0")
-
 
 class _Ignored(ValueError):
     """A part of a document that tells of no upload; the message says why."""
@@ -74,7 +69,8 @@ def read_events(documents: Collection[Any], lake: str, datasets: Collection[str]
                 reading.ignored.append(found)
                 continue
             before = last.get((found.bucket, found.key))
-            if before is None or found.moment >= before.moment:
+            # Of two lengths, the shorter counts as padded with zeros: text sorts them the same way.
+            if before is None or found.sequencer >= before.sequencer:
                 last[found.bucket, found.key] = found
     for _, change in sorted(last.items()):
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 from collections import defaultdict
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 from millrace.arrivals.events import is_day
 from millrace.datasets import DatasetSpec
-from millrace.lake import Store
+from millrace.lake import Store, matches
 from millrace.lake.store import Entry
 
 ASKED_AT_ONCE = 50  # run ids in one question: they travel in its address
@@ -78,15 +77,6 @@ def _arrival(
         len(wanted),
         sum(entry.size for _, entry in wanted),
         max(entry.modified for _, entry in wanted),
-    )
-
-
-def matches(name: str, pattern: str) -> bool:
-    """As `glob.glob`: no `*` takes a `/` or the dot of a hidden file."""
-    parts, patterns = name.split("/"), pattern.split("/")
-    return len(parts) == len(patterns) and all(
-        fnmatch.fnmatchcase(part, wanted) and (wanted.startswith(".") or not part.startswith("."))
-        for part, wanted in zip(parts, patterns, strict=True)
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 
-TAIL = 20  # last lines of a failed job that stand in its error
+TAIL = 20  # last lines of each source of a failed job's log that stand in its error
+SOURCES = 4  # sources that do: of a Spark job, the step's and the driver's come first
 
 # What says why, best first. Within one pattern the last line that fits is the nearest to the end.
 NAMED = r"[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b(?:: .+)?$"  # an exception's last line
@@ -19,14 +21,14 @@ SAYING_WHY = tuple(
         r"\b(?:error|ERROR|Error|FATAL)\b[: ].+",
     )
 )
-SOURCE = re.compile(r"^(?:controller|stderr|stdout|\S+ (?:stderr|stdout)) \| ")
+SOURCE = re.compile(r"^(?:controller|(?:\S+ )?(?:stderr|stdout)) \| ")
 
 
 def cause_of(lines: Sequence[str], reason: str = "") -> str:
     """The line that most likely says why: an exception's last line, memory, or any error.
 
     Args:
-        lines: what the job wrote, oldest first, with or without `stderr | ` in front.
+        lines: what the job wrote last, with or without `stderr | ` in front.
         reason: the service's own words, taken where no line says more.
     """
     plain = [SOURCE.sub("", line).rstrip() for line in lines]
@@ -45,8 +47,27 @@ def account(what: str, reason: str, lines: Sequence[str]) -> str:
     if reason and one_line(reason) != cause:
         parts.append(f"The service says: {one_line(reason)}")
     if lines:
-        parts.append("Its last lines:\n" + "\n".join(f"  {line}" for line in lines[-TAIL:]))
+        parts.append("Its last lines:\n" + "\n".join(f"  {line}" for line in lines))
     return "\n".join(parts)
+
+
+class Tail:
+    """The last lines of each source of a log, so that a chatty one does not drown the others."""
+
+    def __init__(self, lines: Iterable[str] = ()):
+        self._sources: dict[str, deque[str]] = {}
+        self.add(lines)
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Take lines in, oldest first."""
+        for line in lines:
+            source = SOURCE.match(line)
+            kept = self._sources.setdefault(source[0] if source else "", deque(maxlen=TAIL))
+            kept.append(line)
+
+    def lines(self) -> list[str]:
+        """What is kept, by source in the order they were first heard of."""
+        return [line for kept in list(self._sources.values())[:SOURCES] for line in kept]
 
 
 def one_line(text: str) -> str:

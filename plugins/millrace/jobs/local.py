@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from millrace.jobs.causes import Tail, account
 from millrace.jobs.child import LIMIT, Child
 from millrace.jobs.job import Job, JobFailed, JobStopped, Lines, Request, State, Status
 
 log = logging.getLogger(__name__)
-
-TAIL = 20  # last lines of a failed job that stand in its error
 
 
 class LocalProcess:
@@ -86,18 +84,18 @@ def run_script(
         JobStopped: something else killed it.
     """
     child = Child(str(script), arguments, environment, timeout)
-    tail: deque[str] = deque(maxlen=TAIL)
+    tail = Tail()
     try:
         with _ended_with_task(child):
             for line in child.follow():
-                tail.append(line)
+                tail.add([line])
                 log.info("%s | %s", script.stem, line)
     finally:
         child.end()
     status = child.status()
     if status.state is State.SUCCEEDED:
         return status.seconds or 0.0
-    message = _message(f"{script.name} {status.detail}", tail)
+    message = account(f"{script.name} {status.detail}", "", tail.lines())
     if status.state is State.FAILED or status.reason == LIMIT:
         raise JobFailed(message)
     raise JobStopped(message)
@@ -114,8 +112,3 @@ def _ended_with_task(child: Child) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _message(reason: str, tail: Sequence[str]) -> str:
-    cause = next((line for line in reversed(tail) if line.strip()), "it wrote nothing")
-    return f"{reason}: {cause}\nIts last lines:\n" + "\n".join(f"  {line}" for line in tail)

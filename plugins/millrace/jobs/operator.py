@@ -129,18 +129,19 @@ class JobOperator(DecoratedOperator):
         A job that was found and then stopped, or whose output is gone, is started anew.
         """
         from millrace.aws.errors import aws_calls
+        from millrace.jobs.causes import Tail
         from millrace.jobs.job import State
         from millrace.jobs.outcome import require_success
 
         backend = _open(remote)
         with aws_calls(f"asking about {job}"):
             status = backend.poll([job]).get(job)
-            lines = [*event.get("tail", ()), *_rest(backend, job, event)]
+            tail = Tail([*event.get("tail", ()), *_rest(backend, job, event)])
         if found and status and status.state is State.STOPPED and not event.get("expired"):
             log.info("%s was stopped, as whoever waited for it before was told to.", job)
             return self._follow(context, work, remote)
         status = require_success(
-            job, status, remote.request.limit, lines, expired=bool(event.get("expired"))
+            job, status, remote.request.limit, tail.lines(), expired=bool(event.get("expired"))
         )
         backend.tidy(job)
         try:

@@ -8,7 +8,7 @@ from millrace.aws.errors import may_pass
 from millrace.jobs.causes import account
 from millrace.jobs.job import Job, JobFailed, JobStopped, State, Status
 
-LIMITS = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")  # SageMaker's words for its time limits
+EXPIRED = "MaxRuntimeExceeded"  # SageMaker's word for its time limit
 
 
 def require_success(
@@ -31,7 +31,7 @@ def require_success(
     if status.state is State.SUCCEEDED:
         return status
     reason = status.reason
-    if expired or reason in LIMITS:
+    if expired or reason == EXPIRED:
         what = (
             f"{job} was stopped at its time limit of {limit:.0f} s;"
             " make it faster or set MILLRACE_JOB_TIMEOUT higher"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -14,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from millrace.aws.errors import explain
 from millrace.jobs.backends import open_backend
-from millrace.jobs.causes import TAIL
+from millrace.jobs.causes import Tail
 from millrace.jobs.job import Job, State, Status
 from millrace.jobs.watch import Watch, watch_of
 
@@ -52,7 +51,7 @@ class JobTrigger(BaseTrigger):
         self.kind, self.connection, self.region = kind, connection, region
         self.job, self.limit, self.interval = Job(**job), limit, interval
         self.cursor: Mapping[str, Any] = dict(cursor or {})
-        self.tail: deque[str] = deque(maxlen=TAIL)
+        self.tail = Tail()
         self.expired = False
         self._read_at = -1e9
 
@@ -78,7 +77,7 @@ class JobTrigger(BaseTrigger):
             {
                 "state": status.state if status else None,
                 "expired": self.expired,
-                "tail": [line[:LONGEST_LINE] for line in self.tail],
+                "tail": [line[:LONGEST_LINE] for line in self.tail.lines()],
                 "cursor": dict(self.cursor),
             }
         )
@@ -139,14 +138,14 @@ class JobTrigger(BaseTrigger):
             return 0
         for line in came.lines:
             self.log.info("%s", line)
-        self.tail.extend(came.lines)
+        self.tail.add(came.lines)
         self.cursor = came.cursor
         return len(came.lines)
 
     async def _read_last_lines(self, watch: Watch) -> None:
         """Wait for the lines that say why; they may come late.
 
-        Done when none came for a quarter of the backend's patience after some had, or when the
+        Done when none came for half of the backend's patience after some had, or when the
         patience is over.
         """
         patience = watch.backend.patience
@@ -154,6 +153,6 @@ class JobTrigger(BaseTrigger):
         while (now := time.monotonic()) - begun < patience:
             if await self._read_lines(watch, now=True):
                 quiet_since = now
-            elif self.tail and now - quiet_since > patience / 4:
+            elif self.tail.lines() and now - quiet_since > patience / 2:
                 return
             await asyncio.sleep(min(watch.interval, patience / 8))

@@ -7,7 +7,7 @@ from millrace.lake.attempts import Attempt, answers, publish
 from millrace.lake.local import LocalStore
 from millrace.lake.manifest import Place, Published, read_published, require_published
 from millrace.lake.s3 import S3Store
-from millrace.lake.store import Conflict, LakeError, Store
+from millrace.lake.store import Conflict, LakeError, Store, matches
 
 __all__ = [
     "Attempt",
@@ -19,6 +19,7 @@ __all__ = [
     "S3Store",
     "Store",
     "answers",
+    "matches",
     "open_store",
     "publish",
     "read_published",

@@ -7,6 +7,7 @@ the caller saw (S3: conditional PUT; local: `os.replace` under a file lock).
 
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,3 +79,12 @@ def inside(key: str, root: str) -> str:
     if {"", ".", ".."} & set(parts):
         raise LakeError(f"the key {key!r} leads out of the lake {root}; write a path inside it")
     return "/".join(parts)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """As `glob.glob`, which sensors use: no `*` takes a `/` or the dot of a hidden file."""
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(
+        fnmatch.fnmatchcase(part, wanted) and (wanted.startswith(".") or not part.startswith("."))
+        for part, wanted in zip(parts, patterns, strict=True)
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import logging
 import tempfile
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from millrace.errors import MillraceError
 from millrace.ingest import read_raw
-from millrace.lake import Attempt, publish
+from millrace.lake import Attempt, matches, publish
 from millrace.lake.manifest import sha256_of
 from millrace.pages.validation import validation_page, validation_table
 from millrace.steps.run import Run, log_rate
@@ -87,7 +86,7 @@ def _raw_files(run: Run, folder: Path) -> list[Path]:
     keys = [
         entry.key
         for entry in entries
-        if _matches(entry.key.removeprefix(f"{prefix}/"), run.spec.raw.files)
+        if matches(entry.key.removeprefix(f"{prefix}/"), run.spec.raw.files)
     ]
     if not keys:
         others = (
@@ -99,12 +98,3 @@ def _raw_files(run: Run, folder: Path) -> list[Path]:
             " deliver the files, or mend `raw.files` in the spec"
         )
     return [run.store.local(key, folder) for key in keys]
-
-
-def _matches(name: str, pattern: str) -> bool:
-    """As `glob.glob`, which the sensor uses: no `*` takes a `/` or the dot of a hidden file."""
-    parts, patterns = name.split("/"), pattern.split("/")
-    return len(parts) == len(patterns) and all(
-        fnmatch.fnmatchcase(part, wanted) and (wanted.startswith(".") or not part.startswith("."))
-        for part, wanted in zip(parts, patterns, strict=True)
-    )

@@ -98,7 +98,7 @@ def largest_difference(some: Metrics, other: Metrics) -> float:
 def _print_jobs(running: Rehearsal) -> None:
     print("\nJobs that ran:")
     for job in running.aws.jobs():
-        print(f"  {job['service']:20}  {job['name']:60}  {job['state']}")
+        print(f"  {job['service']:20}  {job['title']:60}  {job['state']}")
 
 
 def _succeeded(outcomes: list[Outcome]) -> bool:

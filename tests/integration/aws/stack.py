@@ -14,7 +14,7 @@ from millrace.lake import Store, open_store
 from millrace.settings import Settings
 from millrace.stack import Stack
 from tests.integration.aws.standin import StandIn
-from tests.integration.aws.standin.account import ACCOUNT, REGION, role_arn
+from tests.integration.aws.standin.account import ACCOUNT, INSTANCE_PROFILE, REGION, role_arn
 
 BUCKET = "millrace-rehearsal"
 LAKE = f"s3://{BUCKET}/lake"
@@ -27,6 +27,8 @@ VALUES = {
     "SageMakerRole": role_arn(JOBS_ROLE),
     "ImageAccount": "*",
     "EmrJobRole": role_arn("millrace-emr"),
+    "EmrServiceRole": role_arn(),
+    "EmrInstanceRole": role_arn(INSTANCE_PROFILE),
     "TaskLogGroup": "millrace-tasks",
     "MetricsNamespace": "Millrace",
     "EventsQueue": "millrace-events",
@@ -48,6 +50,7 @@ def rehearsal(
     folder: Path,
     variables: Mapping[str, str] | None = None,
     pace: Mapping[str, float] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Rehearsal]:
     """Start both, with the worker and the jobs under the policies the project ships.
 
@@ -55,14 +58,17 @@ def rehearsal(
         folder: receives everything both of them write.
         variables: settings on top of those of the rehearsal.
         pace: how long the stand-in stays in each state, see there.
+        environment: the stand-in's, on top of this process's.
     """
     worker = [policy("worker", VALUES), policy("worker-emr", VALUES)]
     jobs = {JOBS_ROLE: [policy("sagemaker", VALUES)]}
-    with StandIn(folder / "aws", policies={"worker": worker}, roles=jobs, pace=pace) as aws:
+    with StandIn(
+        folder / "aws", policies={"worker": worker}, roles=jobs, pace=pace, environment=environment
+    ) as aws:
         aws.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region}
         )
-        environment = {
+        settings = {
             **{name: value for name, value in os.environ.items() if not name.startswith(OURS)},
             "MILLRACE_HOME": str(folder / "home"),
             "MILLRACE_LAKE": LAKE,
@@ -73,7 +79,7 @@ def rehearsal(
             **(variables or {}),
         }
         with (
-            patch.dict(os.environ, environment, clear=True),
-            Stack(Settings.from_environment(environment)) as stack,
+            patch.dict(os.environ, settings, clear=True),
+            Stack(Settings.from_environment(settings)) as stack,
         ):
             yield Rehearsal(aws, stack, open_store(LAKE, aws.client("s3")))

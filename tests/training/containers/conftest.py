@@ -77,7 +77,8 @@ class Container:
     ) -> subprocess.CompletedProcess[str]:
         """A training job under `folder` (for /opt/ml), by the toolkit's `train` command."""
         config = folder / "input" / "config"
-        config.mkdir(parents=True)
+        for made in (config, folder / "model", folder / "output"):  # which SageMaker makes
+            made.mkdir(parents=True)
         shutil.copytree(channel, folder / "input" / "data" / "train")
         sent = {
             "sagemaker_program": "train.py", "sagemaker_submit_directory": str(self.archive),

@@ -42,8 +42,10 @@ class Call:
 
 def recognise(environ: dict[str, Any]) -> Call | None:
     """The call behind a WSGI request; None where it is not signed or of no known service."""
-    query = {name: values[0] for name, values in parse_qs(
-        environ.get("QUERY_STRING", ""), keep_blank_values=True).items()}  # fmt: skip
+    given = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    query: dict[str, Any] = {
+        name: values if len(values) > 1 else values[0] for name, values in given.items()
+    }
     scope = environ.get("HTTP_AUTHORIZATION") or f"Credential={query.get('X-Amz-Credential', '')}"
     found = CREDENTIAL.search(scope)
     if not found:

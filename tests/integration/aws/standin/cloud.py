@@ -55,7 +55,7 @@ class Cloud:
     def store(self, role: str, region: str) -> Store:
         """S3 with a role's rights."""
         keys = {name.lower(): value for name, value in self.iam.assume(role, region).items()}
-        config = Config(user_agent_extra=INTERNAL)
+        config = Config(user_agent_extra=INTERNAL, proxies={})
         with self._session_lock:
             client = self._session.client(
                 "s3", region_name=region, endpoint_url=self.endpoint, config=config, **keys

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.integration.aws.standin.cloud import Cloud
 
 OVER = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")
+NO_CAPACITY = "The requested instances could not be provisioned: insufficient capacity"
 IDLE = 0.05  # seconds between two looks for the next step
 TERMINATES = ("TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW")
 
@@ -53,6 +54,8 @@ class Cluster(Job):
 
     def change(self, state: str, code: str = "", message: str = "") -> None:
         with self.cloud.lock:
+            if self.state in OVER and state not in OVER:
+                return  # somebody was quicker and ended it
             if state == "RUNNING":
                 self.status["Timeline"].setdefault("ReadyDateTime", time.time())
             if state in OVER[1:]:
@@ -83,8 +86,7 @@ class Cluster(Job):
                 self.change(state)
                 self.stay(state)
             if self.fault and self.fault.fault == "capacity":
-                self.terminate("VALIDATION_ERROR", "The requested instances could not be provisioned:"
-                                                   " insufficient capacity")  # fmt: skip
+                self.terminate("VALIDATION_ERROR", NO_CAPACITY)
             self._work()
         except Stopped:
             pass

@@ -8,27 +8,32 @@ SageMaker's framework containers does over HTTP. A frame is a line of JSON,
 `{"length": n, "status": ...}` and n bytes. Standard output and error are the container's log.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import json
 import os
 import sys
 import traceback
+from typing import Any, BinaryIO
 
 TEXT = ("text/", "application/json", "application/jsonlines", "application/xml")
 
 
-def load(code, program):
+def load(code: str, program: str) -> Any:
     """The user's module."""
     sys.path.insert(0, code)
     name = program[:-3] if program.endswith(".py") else program
     spec = importlib.util.spec_from_file_location(name, os.path.join(code, name + ".py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{program} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-def answer(module, model, body, content_type, accept):
+def answer(module: Any, model: Any, body: bytes, content_type: str, accept: str) -> bytes:
     """What the user's functions make of one request."""
     data = body.decode("utf-8") if content_type.startswith(TEXT) else body
     if hasattr(module, "transform_fn"):
@@ -42,7 +47,7 @@ def answer(module, model, body, content_type, accept):
     return said.encode("utf-8") if isinstance(said, str) else bytes(said)
 
 
-def main():
+def main() -> None:
     model_folder, code, program, number = sys.argv[1:]
     module = load(code, program)
     model = module.model_fn(model_folder)
@@ -63,7 +68,7 @@ def main():
             write(answers, {"status": status}, said)
 
 
-def write(stream, head, body):
+def write(stream: BinaryIO, head: dict[str, Any], body: bytes) -> None:
     """One frame."""
     stream.write(json.dumps(dict(head, length=len(body))).encode("utf-8") + b"\n" + body)
     stream.flush()

@@ -91,6 +91,7 @@ class Faults:
 def error_of(fault: Fault, call: Call) -> AwsError | None:
     """What AWS answers under this fault; None where it answers nothing or carries out the call."""
     storage = call.service == "s3"
+    action = f"{'elasticmapreduce' if call.service == 'emr' else call.service}:{call.operation}"
     if fault.fault == "quota":
         return _quota(call)
     errors = {
@@ -102,8 +103,8 @@ def error_of(fault: Fault, call: Call) -> AwsError | None:
         "access_denied": AwsError(
             "AccessDenied" if storage else "AccessDeniedException",
             f"User: arn:aws:iam::123456789012:user/standin is not authorized to perform: "
-            f"{call.service}:{call.operation} on resource: * because no identity-based policy"
-            f" allows the {call.service}:{call.operation} action", 403 if storage else 400),
+            f"{action} on resource: * because no identity-based policy"
+            f" allows the {action} action", 403 if storage else 400),
         "expired_token": AwsError("ExpiredToken", "The provided token has expired.")
         if storage else AwsError("ExpiredTokenException",
                                  "The security token included in the request is expired", 403),

@@ -21,6 +21,7 @@ from tests.integration.aws.standin.policies import Context, decide, trusts
 
 SERVICES = ("sagemaker", "elasticmapreduce", "ec2", "emr-serverless", "lambda")
 VERSION = "2012-10-17"
+OWN_ROLES = (ROLE, INSTANCE_PROFILE)  # the profile's role has its name, as the console makes it
 EVERYTHING = {
     "Version": VERSION,
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -33,7 +34,7 @@ class Iam:
 
     Args:
         policies: user name to policy documents; None: nobody is refused anything.
-        roles: role name to policy documents, besides the role that may do everything.
+        roles: role name to policy documents, besides those that may do everything.
     """
 
     def __init__(self, policies: Documents | None, roles: Documents):
@@ -42,10 +43,10 @@ class Iam:
         self.keys: dict[str, list[str]] = {}
         for user, documents in (policies or {}).items():
             self._add_user(user, documents)
-        for role, documents in {ROLE: [EVERYTHING], **roles}.items():
+        for role, documents in {**{name: [EVERYTHING] for name in OWN_ROLES}, **roles}.items():
             self._add_role(role, documents)
         self._backend.create_instance_profile(INSTANCE_PROFILE, "/", [])
-        self._backend.add_role_to_instance_profile(INSTANCE_PROFILE, ROLE)
+        self._backend.add_role_to_instance_profile(INSTANCE_PROFILE, INSTANCE_PROFILE)
 
     def check(self, call: Call, context: Callable[[], Context]) -> None:
         """Refuse a call that its caller may not make; `context`: its condition keys.

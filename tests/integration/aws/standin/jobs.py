@@ -50,7 +50,8 @@ class Job:
     ):  # fmt: skip
         self.cloud, self.name, self.region, self.role = cloud, name, region, role
         self.tags, self.fault = dict(tags), fault
-        self.created, self.ended, self.starts = time.time(), None, 0
+        self.created, self.starts = time.time(), 0
+        self.ended: float | None = None
         self.process: Process | None = None
         self.stop_asked = threading.Event()
         self.stop_at_once = False  # with SIGKILL, not SIGTERM first
@@ -74,6 +75,11 @@ class Job:
         """S3 with the rights of the job's role."""
         return self.cloud.store(self.role, self.region)
 
+    @property
+    def title(self) -> str:
+        """What whoever submitted it calls it."""
+        return self.name
+
     def begin(self) -> None:
         self.cloud.listed.append(self)
         threading.Thread(target=self._run, name=f"{self.service} {self.name}", daemon=True).start()
@@ -91,7 +97,8 @@ class Job:
         """The job as the stand-in lists it."""
         process = self.process
         return {
-            "service": self.service, "name": self.name, "state": self.state,
+            "service": self.service, "name": self.name, "title": self.title,
+            "state": self.state,
             "starts": self.starts, "created": self.created, "ended": self.ended,
             "tags": self.tags, "role": self.role, "pid": process.pid if process else None,
         }  # fmt: skip

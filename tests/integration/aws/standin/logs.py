@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from moto.logs.models import logs_backends
 
 from tests.integration.aws.standin.account import ACCOUNT
 from tests.integration.aws.standin.storage import Store
+
+log = logging.getLogger(__name__)
 
 
 class Later:
@@ -41,7 +44,10 @@ class Later:
                     wait = self._due[0][0] - time.monotonic() if self._due else None
                     self._changed.wait(wait)
                 _, _, function = heapq.heappop(self._due)
-            function()
+            try:
+                function()
+            except Exception:
+                log.exception("the stand-in's own error in what was due")
 
 
 class LogStream:

@@ -27,7 +27,8 @@ class SageMaker:
         self._inputs = Inputs(cloud.iam)
         self._models = Models(self._inputs, self._tags)
         self.operations: dict[str, Callable[[Call], dict[str, Any]]] = {
-            "CreateTrainingJob": self._create_training, "CreateTransformJob": self._create_transform,
+            "CreateTrainingJob": self._create_training,
+            "CreateTransformJob": self._create_transform,
             "DescribeTrainingJob": self._describe_training,
             "DescribeTransformJob": self._describe_transform,
             "StopTrainingJob": self._stop_training, "StopTransformJob": self._stop_transform,

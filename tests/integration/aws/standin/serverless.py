@@ -80,6 +80,13 @@ class JobRun(Job):
     def break_down(self, reason: str) -> None:
         self.change("FAILED", stateDetails=reason)
 
+    def summary(self) -> dict[str, Any]:
+        """As ListJobRuns answers it."""
+        keys = ("applicationId", "arn", "createdBy", "createdAt", "updatedAt", "name", "attempt",
+                "executionRole", "state", "stateDetails", "releaseLabel", "mode")  # fmt: skip
+        known = {key: self.description[key] for key in keys if key in self.description}
+        return {"id": self.name, **known}
+
     def cancel(self) -> None:
         self.change("CANCELLING")
         self.stop_asked.set()
@@ -167,10 +174,7 @@ class EmrServerless:
         self._application(call)
         states = call.params.get("states")
         states = [states] if isinstance(states, str) else states
-        keys = ("applicationId", "jobRunId", "arn", "createdBy", "createdAt", "updatedAt", "name",
-                "executionRole", "state", "stateDetails", "releaseLabel", "mode")  # fmt: skip
-        found = [{key: run.description[key] for key in keys if key in run.description}
-                 for run in reversed(self._runs.values())
+        found = [run.summary() for run in reversed(self._runs.values())
                  if run.request["applicationId"] == call.params["applicationId"]
                  and (not states or run.state in states)]  # fmt: skip
         first = int(call.params.get("nextToken") or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,6 +76,3 @@ class Container:
         if not data:
             raise Failed("AlgorithmError: See job logs for more information")
         return data
-
-
-Write = Callable[[str], None]

@@ -11,12 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.integration.aws.standin.faults import Fault
 from tests.integration.aws.standin.jobs import Expired, Failed, Job, Stopped
 from tests.integration.aws.standin.logs import LogFiles
+from tests.integration.aws.standin.processes import OnLine
 from tests.integration.aws.standin.spark import local_command, parse
 
 if TYPE_CHECKING:
     from tests.integration.aws.standin.clusters import Cluster
 
 RUNNER = "command-runner.jar"
+CLIENT_ERROR = 'Exception in thread "main" org.apache.spark.SparkException'
 ENDED = ("COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED")
 FAULTS = {
     "capacity": "Not enough cluster resources to run the step.",
@@ -33,13 +35,17 @@ class Step(Job):
     def __init__(self, cluster: Cluster, name: str, config: Mapping[str, Any], fault: Fault | None):
         super().__init__(cluster.cloud, name, cluster.region, cluster.instance_role, {}, fault)
         self.cluster, self.config = cluster, config
-        prefix = f"{cluster.log_uri}/{cluster.name}/steps/{name}" if cluster.log_uri else None
-        self.log_prefix = prefix
+        prefix = f"{cluster.log_uri}/{cluster.name}" if cluster.log_uri else None
+        self.log_prefix = f"{prefix}/steps/{name}" if prefix else None
         self._logs = LogFiles(lambda: self.store, prefix, lambda: self.cloud.pace["s3_logs"])
         self.status: dict[str, Any] = {
             "State": "PENDING", "StateChangeReason": {},
             "Timeline": {"CreationDateTime": self.created},
         }  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        return str(self.config["Name"])
 
     @property
     def state(self) -> str:
@@ -80,9 +86,9 @@ class Step(Job):
         except Failed as failure:
             state, facts = "FAILED", {"FailureDetails": self._details(str(failure))}
         except (ClientError, BotoCoreError, OSError) as error:
-            self._logs.write("controller", f"ERROR {error}")
+            self._log("controller", f"ERROR {error}")
             state, facts = "FAILED", {"FailureDetails": self._details(str(error))}
-        self._logs.write("controller", f"INFO Step ended in {state}")
+        self._log("controller", f"INFO Step ended in {state}")
         self.cloud.later.call(self.cloud.pace["s3_logs"], lambda: self._logs.copy(now=True))
         self.change(state, **facts)
 
@@ -91,25 +97,45 @@ class Step(Job):
             raise Failed(FAULTS[self.fault.fault])
         jar = self.config["HadoopJarStep"]
         words = [str(word) for word in jar.get("Args", [])]
-        self._logs.write(
-            "controller", f"INFO startExec 'hadoop jar {jar['Jar']} {' '.join(words)}'"
-        )
+        self._log("controller", f"INFO startExec 'hadoop jar {jar['Jar']} {' '.join(words)}'")
         if jar["Jar"] != RUNNER or not words:
             raise Failed(f"Cannot run the jar {jar['Jar']}: the stand-in runs {RUNNER} only")
         if self.fault and self.fault.fault == "never_ends":
             self.stay_for_ever()
-        command = words
+        command, application = words, ""
+        hear: OnLine = self._log
         if words[0] == "spark-submit":
-            command = local_command(parse(words[1:]), self.store, self.folder)
-        code = self.execute(command, self.environment(), self.folder, self._logs.write,
+            submission = parse(words[1:])
+            command = local_command(submission, self.store, self.folder)
+            if ("--deploy-mode", "cluster") in submission.options:
+                application, hear = self._on_the_cluster()
+        code = self.execute(command, self.environment(), self.folder, hear,
                             meanwhile=self._logs.copy)  # fmt: skip
-        self._logs.write("controller", f"INFO waitProcessCompletion ended with exit code {code}")
+        if code and application:
+            said = f"Application {application} finished with failed status"
+            self._log("stderr", f"{CLIENT_ERROR}: {said}")
+        self._log("controller", f"INFO waitProcessCompletion ended with exit code {code}")
         if code:
             raise Failed(self._cause(code))
 
+    def _log(self, name: str, line: str) -> None:
+        self._logs.write(f"steps/{self.name}/{name}", line)
+
+    def _on_the_cluster(self) -> tuple[str, OnLine]:
+        """With `--deploy-mode cluster` the driver's lines stand in a container's logs.
+
+        Returns:
+            The id of YARN's application, and who hears the driver.
+        """
+        number = self.cluster.steps.index(self) + 1
+        stamp = f"{int(self.cluster.created * 1000)}_{number:04d}"
+        folder = f"containers/application_{stamp}/container_{stamp}_01_000001"
+        self._log("stderr", f"INFO YarnClientImpl: Submitted application application_{stamp}")
+        return f"application_{stamp}", lambda name, line: self._logs.write(f"{folder}/{name}", line)
+
     def _cause(self, code: int) -> str:
         """The line that looks most like a cause, as EMR guesses one."""
-        lines = [line for line in self._logs.lines("stderr") if line.strip()]
+        lines = [line for line in self._logs.lines(f"steps/{self.name}/stderr") if line.strip()]
         return lines[-1] if lines else f"the step exited with code {code}"
 
     def _details(self, message: str) -> dict[str, str]:

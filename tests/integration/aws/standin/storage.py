@@ -50,7 +50,8 @@ class Store:
 
     def send(self, file: Path, uri: str) -> None:
         bucket, key = split(uri)
-        self._client.upload_file(str(file), bucket, key)
+        with file.open("rb") as content:
+            self._client.upload_fileobj(content, bucket, key)
 
     def send_changed(self, folder: Path, uri: str) -> None:
         """Every file of a folder that is new or changed since it was last sent."""

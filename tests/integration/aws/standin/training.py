@@ -126,13 +126,15 @@ class TrainingJob(Job):
         limit = self.request["StoppingCondition"].get("MaxRuntimeInSeconds", LONGEST)
         while True:
             self.enter("Downloading")
-            self._script.download()
+            endless = self.fault and self.fault.fault == "never_ends"
+            if not endless:
+                self._script.download()
             self.stay("Downloading")
             self.description.setdefault("TrainingStartTime", time.time())
             self.enter("Training")
             began = time.monotonic()
             try:
-                if self.fault and self.fault.fault == "never_ends":
+                if endless:
                     self.stay_for_ever(limit)
                 self._script.train(limit - self._trained)
                 self.stay("Training")
@@ -148,7 +150,7 @@ class TrainingJob(Job):
                 self._trained += time.monotonic() - began
 
     def _upload(self) -> None:
-        if "TrainingStartTime" in self.description:
+        if "TrainingStartTime" in self.description and self._script.root.exists():
             uri = self._script.upload()
             with self.cloud.lock:
                 self.description["ModelArtifacts"] = {"S3ModelArtifacts": uri}

@@ -7,7 +7,9 @@ import os
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
+from urllib.parse import quote_plus
 
 from moto.s3 import notifications
 
@@ -22,6 +24,8 @@ class Uploads:
     def __init__(self) -> None:
         self._hooks: list[dict[str, Any]] = []
         self.invocations: list[dict[str, Any]] = []
+        # AWS leaves the slashes of a key as they are; moto encodes them too.
+        notifications.quote_plus = partial(quote_plus, safe="/")
         self._send = notifications.send_event
         notifications.send_event = self._on_event
 

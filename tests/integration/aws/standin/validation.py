@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.model import Shape
 from moto.core.utils import get_service_model
 
 from tests.integration.aws.standin.answers import AwsError
 from tests.integration.aws.standin.calls import Call
 
-TYPES: dict[str, tuple[type, ...]] = {
+TYPES: dict[str, tuple[Any, ...]] = {
     "structure": (dict,), "map": (dict,), "list": (list,), "string": (str,), "boolean": (bool,),
     "integer": (int,), "long": (int,), "float": (int, float), "double": (int, float),
     "timestamp": (int, float, str), "blob": (str,),
@@ -30,6 +29,10 @@ def validate(call: Call, params: dict[str, Any]) -> None:
         AwsError: SerializationException for a wrong type, ValidationException for the rest.
     """
     shape = get_service_model(call.service).operation_model(call.operation).input_shape
+    if shape and call.protocol == "rest-json":  # what the query holds is text
+        asked = {name for name, member in shape.members.items()
+                 if member.serialization.get("location") == "querystring"}  # fmt: skip
+        params = {name: value for name, value in params.items() if name not in asked}
     problems = list(_problems(shape, params, "")) if shape else []
     if problems:
         noun = "error" if len(problems) == 1 else "errors"
@@ -37,9 +40,33 @@ def validate(call: Call, params: dict[str, Any]) -> None:
         raise AwsError("ValidationException", text)
 
 
-def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
+def check_answer(call: Call, value: dict[str, Any]) -> None:
+    """Refuse an answer of the stand-in that clients could not read.
+
+    Raises:
+        RuntimeError: it has members that the service's model does not know.
+    """
+    shape = get_service_model(call.service).operation_model(call.operation).output_shape
+    if foreign := list(_foreign(shape, value, "")):
+        raise RuntimeError(f"the answer to {call.operation} has unknown members {foreign}")
+
+
+def _foreign(shape: Any, value: Any, path: str) -> Iterator[str]:
+    if shape is None or not value:
+        return
+    if shape.type_name == "structure":
+        for name, item in value.items():
+            if name not in shape.members:
+                yield f"{path}{name}"
+            else:
+                yield from _foreign(shape.members[name], item, f"{path}{name}.")
+    elif shape.type_name == "list":
+        yield from _foreign(shape.member, value[0], path)
+
+
+def _problems(shape: Any, value: Any, path: str) -> Iterator[str]:
     expected = TYPES.get(shape.type_name, (object,))
-    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+    if not isinstance(value, expected) or (isinstance(value, bool) and int in expected):
         raise AwsError(
             "SerializationException",
             f"{path or 'the request'}: {shape.type_name} expected, {type(value).__name__} found",
@@ -49,11 +76,11 @@ def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
     elif shape.type_name == "list":
         yield from _bounds(shape, value, path)
         for number, item in enumerate(value, start=1):
-            yield from _problems(shape.member, item, f"{path}.{number}.member")  # type: ignore[attr-defined]
+            yield from _problems(shape.member, item, f"{path}.{number}.member")
     elif shape.type_name == "map":
         for key, item in value.items():
-            yield from _problems(shape.key, key, f"{path}.key")  # type: ignore[attr-defined]
-            yield from _problems(shape.value, item, f"{path}.{key}.member")  # type: ignore[attr-defined]
+            yield from _problems(shape.key, key, f"{path}.key")
+            yield from _problems(shape.value, item, f"{path}.{key}.member")
     else:
         yield from _scalar(shape, value, path)
 
@@ -61,7 +88,8 @@ def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
 def _members(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
     for name in shape.required_members:
         if value.get(name) is None:
-            yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
+            where = _join(path, name)
+            yield f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
     for name, item in value.items():
         if name not in shape.members:
             yield f"Value at '{_join(path, name)}': {shape.name} has no member {name!r}"
