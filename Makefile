@@ -11,7 +11,7 @@ PYTHON := .venv/bin/python
 export PYTHONPATH := plugins
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format up down status airflow bench data new-dataset rollback lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data new-dataset rollback lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ setup: ## make .venv, or bring it up to date (the other commands do it when need
 
 demo: setup ## run all pipelines here, on samples or on DATA=<folder>, and show the results
 	@$(PYTHON) -m millrace.demo $(if $(DATA),--data "$(DATA)")
+
+rehearse: setup ## run the pipelines with engine=aws against a stand-in of AWS that runs the jobs here
+	@$(PYTHON) -m tests.integration.aws.rehearse $(if $(DATA),--data "$(DATA)")
 
 test: setup lint ## every check and every test (ARGS=<pytest arguments> for some of them)
 	@$(PYTHON) -m pytest $(ARGS)

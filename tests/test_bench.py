@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import json
 import re
 import resource
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from bench import __main__ as command
-from bench import dag_parse, preprocess
+from bench import dag_parse, deferred_jobs, job_overhead, preprocess
 from bench.measure import BenchmarkError, Child, Comparison, figure, in_turns, run_script
 
 LINE = re.compile(
@@ -56,7 +58,9 @@ def test_help_lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for name, what in command.benchmarks().items():
         assert re.search(rf"^  {name} +{re.escape(what)}$", said, re.MULTILINE)
-    assert {"dag_parse", "preprocess", "titanic_run"} <= set(command.benchmarks())
+    assert {
+        "dag_parse", "deferred_jobs", "job_overhead", "preprocess", "titanic_run"
+    } <= set(command.benchmarks())  # fmt: skip
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(
@@ -107,6 +111,44 @@ def test_dag_parse_at_its_smallest() -> None:
     ]
     few, many, _ = results
     assert 0 < few.other < few.ours < many.ours
+
+
+@pytest.mark.integration
+def test_deferred_jobs_at_its_smallest() -> None:
+    results = deferred_jobs.run(count=7, interval=1, steady=2, within=1)
+
+    found = {result.name.removeprefix("deferred_jobs_"): result for result in results}
+    assert list(found) == ["start", "cpu", "memory", "calls", "asks", "delay"]
+    assert all(LINE.fullmatch(str(result)) for result in results)
+    rounds = 60  # a minute, by the interval
+    assert 3 * rounds < found["asks"].other == found["calls"].other <= 7 * rounds * 2
+    assert found["asks"].ours < found["asks"].other < found["calls"].ours
+    assert 0 < found["delay"].other < 5 and 0 < found["delay"].ours < 10
+
+
+SAID = {
+    "ours": "millrace-overhead-20260101-train-1-5e0a9d1c42-1: Downloading",
+    "usual": "Training job not done yet: InProgress",
+}
+
+
+@pytest.mark.parametrize("way", SAID)
+def test_the_overhead_of_a_job_is_told_from_the_task_and_its_log(way: str) -> None:
+    log = "\n".join(
+        f"2026-01-01T00:00:{second}Z info {text}"
+        for second, text in [
+            ("01.0", "Creating a job"), ("03.5", SAID[way]), ("04.5", SAID[way]), ("09.9", "Done.")
+        ]
+    )  # fmt: skip
+    begun = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    task = {"start_date": begun.isoformat(), "end_date": "2026-01-01T00:00:11Z"}
+    job = {"title": "job", "created": begun.timestamp() + 2, "ended": begun.timestamp() + 8}
+
+    found = job_overhead.overhead_of(job, task, log)
+
+    assert dataclasses.astuple(found) == pytest.approx((2, 1.5, 3))
+    with pytest.raises(BenchmarkError, match="nobody asked about job while it ran"):
+        job_overhead.overhead_of({**job, "ended": begun.timestamp() + 3}, task, log)
 
 
 def test_a_child_s_own_memory_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ CORE = PROJECT / "plugins" / "millrace"
 INCLUDE = PROJECT / "include"
 AIRFLOW_EDGE = {
     "runs.py", "jobs/backends.py", "jobs/operator.py", "jobs/trigger.py", "arrivals/trigger.py",
+    "raw_sensor.py",
 }  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {
@@ -25,8 +26,8 @@ HEAVY = {
     "botocore", "pyspark", "xgboost", "lightgbm", "matplotlib", "PIL",
 }  # fmt: skip
 TRAINING_MAY = {
-    "numpy", "pandas", "scipy", "sklearn", "skops", "xgboost", "lightgbm", "algorithms",
-    "transformation",
+    "numpy", "pandas", "scipy", "sklearn", "skops", "xgboost", "lightgbm", "algorithms", "boosting",
+    "checkpoints", "json_lines", "threshold", "transformation",
 }  # fmt: skip
 STORAGE_EDGE = {"lake/s3.py"}
 

@@ -23,10 +23,16 @@ from millrace.settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import BaseSensorOperator
 
+    from millrace.jobs.ledger import Waiting
     from millrace.steps.run import Run
 
 PARTITION = r"^\d{4}-\d{2}-\d{2}$"
 WAIT = dt.timedelta(hours=48)  # from the start of the day whose files are awaited
+
+# States of a task that waits for its job, or will; a cleared one has none for a moment.
+WAITING = frozenset(
+    "scheduled queued running restarting deferred up_for_retry up_for_reschedule".split()
+)
 
 DEFAULTS: dict[str, Any] = {
     "retries": 2,
@@ -160,7 +166,8 @@ def open_lake(settings: Settings) -> Store:
         return open_store(settings.lake)
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    return open_store(settings.lake, S3Hook(settings.aws_connection).get_conn())
+    hook = S3Hook(settings.aws_connection, region_name=settings.aws_region)
+    return open_store(settings.lake, hook.get_conn())
 
 
 def aws_client(settings: Settings, service: str) -> Any:
@@ -170,6 +177,15 @@ def aws_client(settings: Settings, service: str) -> Any:
     return AwsBaseHook(
         settings.aws_connection, client_type=service, region_name=settings.aws_target().region
     ).get_conn()
+
+
+def still_waits(task: Waiting) -> bool:
+    """Whether a task waits for its job, or will in another try."""
+    states = get_current_context()["ti"].get_task_states(
+        dag_id=task.dag_id, task_ids=[task.task_id], map_index=task.map_index, run_ids=[task.run_id]
+    )
+    found = states.get(task.run_id, {})
+    return any(state is None or state in WAITING for state in found.values())
 
 
 def raw_sensor(spec: DatasetSpec, task_id: str) -> BaseSensorOperator:
@@ -186,11 +202,12 @@ def raw_sensor(spec: DatasetSpec, task_id: str) -> BaseSensorOperator:
         "doc_md": f"Waits for `{path}`, for at most {WAIT.total_seconds() / 3600:.0f} hours.",
     }
     if settings.lake.startswith("s3://"):
-        from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+        from millrace.raw_sensor import RawKeySensor
 
-        return S3KeySensor(
-            bucket_key=path, wildcard_match=True, aws_conn_id=settings.aws_connection, **options
-        )
+        return RawKeySensor(
+            bucket_key=path, wildcard_match=True, aws_conn_id=settings.aws_connection,
+            region_name=settings.aws_region, **options,
+        )  # fmt: skip
     from airflow.providers.standard.sensors.filesystem import FileSensor
 
     return FileSensor(filepath=path, **options)

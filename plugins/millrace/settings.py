@@ -67,6 +67,11 @@ class Settings:
         )
 
     @property
+    def aws_region(self) -> str | None:
+        """The region that is set; None leaves it to the connection."""
+        return (self.aws.region or None) if self.aws else None
+
+    @property
     def has_aws_target(self) -> bool:
         """Whether everything is set that jobs on AWS need."""
         return not self._missing_for_aws()

@@ -37,7 +37,7 @@ def _deeper(value: Any, shape: Shape, where: str) -> Iterator[str]:
         for key, member in value.items():
             yield from _deeper(key, shape.key, f"{where} key {key}")
             yield from _deeper(member, shape.value, f"{where}.{key}")
-    size = value if isinstance(value, int) else len(value)
+    size = value if isinstance(value, int | float) else len(value)
     low, high = shape.metadata.get("min", 0), shape.metadata.get("max", float("inf"))
     if not low <= size <= high:
         yield f"{where}: {size} is not within {low} and {high}"

@@ -188,11 +188,20 @@ REFUSED = {
     "wrong field": (
         answered(
             "ValidationException",
+            "1 validation error detected: Value '0' at 'resourceConfig.volumeSizeInGB' failed to"
+            " satisfy constraint: Member must have value greater than or equal to 1",
+            "CreateTrainingJob",
+        ),
+        "mend the field it names",
+    ),
+    "no such instance": (
+        answered(
+            "ValidationException",
             "1 validation error detected: Value 'ml.x9.huge' at 'resourceConfig.instanceType'"
             " failed to satisfy constraint: Member must satisfy enum value set",
             "CreateTrainingJob",
         ),
-        "mend the field it names",
+        "set MILLRACE_TRAINING_INSTANCE",
     ),
     "no object": (
         answered("404", "Not Found", "HeadObject", 404),

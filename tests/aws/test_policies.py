@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from millrace.aws.policies import FOLDER, NAMES, PolicyError, placeholders, policy
+from millrace.aws.policies import FOLDER, NAMES, PolicyError, main, placeholders, policy
 from tests.aws.service_model import service_model
 
 VALUES = {
@@ -133,3 +133,23 @@ def test_missing_values_are_named_at_once() -> None:
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(PolicyError, match=r"no policy 'admin'; write one of worker"):
         policy("admin", {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_prints_the_filled_document(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, *(f"{key}={value}" for key, value in VALUES.items())]) == 0
+    assert json.loads(capsys.readouterr().out) == policy(name, VALUES)
+
+
+def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["key", "Bucket=lake"]) == 1
+    out, error = capsys.readouterr()
+    assert (out, error) == ("", "error: the policy key needs KmsKey; give a value for each\n")
+
+
+def test_the_command_takes_values_by_name_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["key", "alias/lake"])
+    assert "'alias/lake' is no value; write Name=value" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from millrace.jobs.job import JobFailed, JobStopped
 from millrace.settings import PROJECT
 from tests.dags.conftest import parse
 
+OTHERS = {"arrivals", "log_spooled", "stop_orphans"}
 SPECS, BROKEN = load_specs(PROJECT / "include" / "datasets")
 HEAVY = (
     "pandas numpy pyarrow sklearn scipy xgboost lightgbm mlflow boto3 botocore pandera skops"
@@ -39,7 +40,7 @@ EDGES = {
 
 def test_every_spec_is_usable_and_has_a_dag(dags: dict[str, Any]) -> None:
     assert not BROKEN
-    assert set(dags) == {*SPECS, "arrivals", "log_spooled"}
+    assert set(dags) == {*SPECS, *OTHERS}
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -140,7 +141,7 @@ def test_a_broken_spec_has_a_dag_that_says_so_and_harms_no_other(
     (tmp_path / "wrong name.yaml").write_text(good)
     monkeypatch.setenv("MILLRACE_DATASETS", str(tmp_path))
     dags = parse()
-    assert set(dags) == {"titanic", "slip", "wrong_name", "arrivals", "log_spooled"}
+    assert set(dags) == {"titanic", "slip", "wrong_name", *OTHERS}
     assert "did you mean 'accuracy'?" in dags["slip"].doc_md
     assert "name the file with a-z" in dags["wrong_name"].doc_md
     assert "broken spec" in dags["slip"].tags
@@ -151,8 +152,10 @@ def test_a_broken_spec_has_a_dag_that_says_so_and_harms_no_other(
 def test_an_s3_lake_is_watched_by_the_providers_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_LAKE", "s3://bucket/prefix")
     monkeypatch.setenv("MILLRACE_AWS_CONNECTION", "lake")
+    from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+
     sensor = parse()["titanic"].get_task("wait_for_raw")
-    assert type(sensor).__name__ == "S3KeySensor"
+    assert isinstance(sensor, S3KeySensor)
     assert sensor.deferrable
     assert sensor.aws_conn_id == "lake"
     assert sensor.bucket_key.startswith("s3://bucket/prefix/raw/titanic/")

@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 from millrace.jobs import s3_logs
-from millrace.jobs.s3_logs import FILES, LINES, LONGEST, Excerpt, Reader, location, stored_logs
+from millrace.jobs.s3_logs import (
+    FILES,
+    LINES,
+    LONGEST,
+    Excerpt,
+    Reader,
+    Stored,
+    are_final,
+    location,
+    stored_logs,
+)
 from tests.lake.s3 import BUCKET, new_root, s3_client, s3_server
 
 NAMES = ("controller", "stderr", "stdout")
@@ -251,3 +261,23 @@ def test_an_excerpt_leaves_nothing_out_where_there_is_room() -> None:
     assert excerpt.lines("s3://b/k") == [
         "0", "1", "[1 lines are left out here; s3://b/k has all]", "3", "4", "5",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stored", "ended", "final"),
+    [
+        ([60, 25], 30, True),  # one log did not change in the round after the end
+        ([60, 40], 30, False),  # the round after the end is still to come
+        ([60, 25], None, False),  # it runs
+        ([25, 5], 30, False),  # the round may go on
+        ([], 30, False),
+    ],
+)
+def test_logs_are_final_when_a_round_of_uploads_after_the_end_is_over(
+    stored: list[int], ended: int | None, final: bool
+) -> None:
+    def ago(seconds: int) -> datetime:
+        return datetime.now(UTC) - timedelta(seconds=seconds)
+
+    logs = {str(age): Stored("s3://a/b", 1, "", ago(age)) for age in stored}
+    assert are_final(logs, None if ended is None else ago(ended)) is final

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from millrace.aws.errors import AwsBusy
 from millrace.errors import MillraceError
 from millrace.lake import Conflict, LakeError, LocalStore, S3Store, Store, open_store
 from tests.lake.s3 import BUCKET, new_root, s3_client
@@ -288,7 +289,17 @@ class TestErrors:
             parsed["Errors"] = [{"Key": "a/x", "Code": "AccessDenied", "Message": "no"}]
 
         bucket.client.meta.events.register("after-call.s3.DeleteObjects", partly)
-        with pytest.raises(LakeError, match="AccessDenied"):
+        with pytest.raises(LakeError, match=r"AccessDenied.*the right s3:DeleteObject"):
+            bucket.delete("a")
+
+    def test_keys_that_could_not_be_deleted_now(self, bucket: S3Store) -> None:
+        put(bucket, "a/x")
+
+        def partly(parsed: dict[str, Any], **request: Any) -> None:
+            parsed["Errors"] = [{"Key": "a/x", "Code": "InternalError", "Message": "again"}]
+
+        bucket.client.meta.events.register("after-call.s3.DeleteObjects", partly)
+        with pytest.raises(AwsBusy, match="InternalError"):
             bucket.delete("a")
 
     def test_a_write_whose_answer_was_lost_is_no_conflict(self, bucket: S3Store) -> None:

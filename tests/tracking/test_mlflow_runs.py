@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from millrace.steps.evaluate import evaluate
 from millrace.steps.log_to_mlflow import log_published, log_to_mlflow
 from millrace.steps.run import Run
 from millrace.tracking import runs
@@ -163,3 +164,17 @@ def test_nothing_personal_and_no_pickle_reaches_mlflow(
     pickles = {".pkl", ".pickle", ".joblib", ".cloudpickle"}
     assert [path.name for path in files if path.suffix in pickles] == []
     assert [path for path in files if path.read_bytes()[:2] in (b"\x80\x04", b"\x80\x05")] == []
+
+
+def test_what_the_jobs_cost(client: Any, run_of: RunOf) -> None:
+    run = run_of(GOOD, again=True)
+    key = f"{run.place('models', 'good')}/_MANIFEST.json"
+    found = run.store.read(key)
+    assert found
+    manifest = json.loads(found[0])
+    manifest["facts"]["cost_usd"] = 0.25
+    run.store.replace(key, json.dumps(manifest).encode(), found[1])
+    evaluate(run)
+    log_published(run)
+    [child] = [each for each in all_runs(client) if "mlflow.parentRunId" in each.data.tags]
+    assert child.data.metrics["cost_usd"] == 0.25

@@ -59,6 +59,7 @@ def schedule_of_arrivals(settings: Settings) -> AssetOrTimeSchedule | str:
     trigger = SqsSensorTrigger(
         queue,
         aws_conn_id=settings.aws_connection,
+        region_name=settings.aws_region,
         max_messages=10,
         wait_time_seconds=20,
         visibility_timeout=INVISIBLE,
@@ -123,7 +124,7 @@ def acknowledge() -> int:
         return 0
     from airflow.providers.amazon.aws.hooks.sqs import SqsHook
 
-    client = SqsHook(settings.aws_connection).get_conn()
+    client = SqsHook(settings.aws_connection, region_name=settings.aws_region).get_conn()
     for batch in itertools.batched(messages, DELETED_AT_ONCE):
         entries = [
             {"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]}

@@ -19,6 +19,9 @@ class AwsBusy(RuntimeError):
     """AWS cannot answer a call now; another try may succeed."""
 
 
+LONGEST = 600  # characters of AWS's words; it may name every instance type there is
+
+
 @dataclass(frozen=True)
 class Answer:
     """What AWS answered instead of a result.
@@ -36,7 +39,8 @@ class Answer:
 
     def __str__(self) -> str:
         call = f" ({self.operation})" if self.operation else ""
-        return f"{self.code}{call}: {self.message}"
+        rest = "..." if len(self.message) > LONGEST else ""
+        return f"{self.code}{call}: {self.message[:LONGEST]}{rest}"
 
 
 ACCESS = {
@@ -95,7 +99,7 @@ def explain(error: BaseException) -> str | None:
     """
     answer = answer_of(error)
     if answer is not None:
-        return _remedy(answer)
+        return remedy_for(answer)
     names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("boto")]
     return next((HOPELESS[name] for name in names if name in HOPELESS), None)
 
@@ -145,7 +149,7 @@ def aws_calls(what: str) -> Iterator[None]:
         raise AwsRefused(f"{what} failed: {said}; {remedy}") from error
 
 
-def _remedy(answer: Answer) -> str | None:
+def remedy_for(answer: Answer) -> str | None:
     """What to change; None where the same call may succeed later."""
     code = answer.code.rpartition(".")[2]
     if code in CREDENTIALS:
@@ -176,4 +180,6 @@ def _refused(answer: Answer) -> str:
         remedy += "; the role is the one in MILLRACE_SAGEMAKER_ROLE"
     elif answer.operation in remedies.OBJECT_RIGHTS:
         remedy += "; the bucket is the one in MILLRACE_LAKE"
+    if not remedy.startswith(remedies.GIVE_ROLE):
+        remedy += "; the caller is whoever the Airflow connection in MILLRACE_AWS_CONNECTION is"
     return remedy

@@ -6,12 +6,16 @@ sagemaker          the role of SageMaker's jobs
 sagemaker-network  that role, in addition: jobs in own subnets
 lambda             the role of the function that preprocesses uploads
 key                each of them, in addition: an own key encrypts volumes and outputs
+
+`python -m millrace.aws.policies <policy> Name=value ...` prints one of them.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,3 +62,35 @@ def placeholders(text: str) -> set[str]:
 def _folder(prefix: str) -> str:
     trimmed = prefix.strip("/")
     return f"{trimmed}/" if trimmed else ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print one policy document, filled in; 0 if it could be."""
+    parser = argparse.ArgumentParser(
+        prog="python -m millrace.aws.policies",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("policy", choices=NAMES)
+    parser.add_argument(
+        "values", nargs="*", metavar="Name=value", type=_value, help="such as Bucket=our-lake"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        document = policy(options.policy, dict(options.values))
+    except PolicyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(document, indent=2))
+    return 0
+
+
+def _value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is no value; write Name=value")
+    return name, value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,6 +13,10 @@ REGION = (
     " MILLRACE_AWS_CONNECTION) to the region of the bucket in MILLRACE_LAKE"
 )
 BUCKET = "set MILLRACE_LAKE to a bucket and prefix that exist, in the region MILLRACE_AWS_REGION"
+OBJECTS = (
+    f"{BUCKET}, and let the role in MILLRACE_SAGEMAKER_ROLE list and read what is in it"
+    " (include/iam/sagemaker.json)"
+)
 ROLE = (
     "set MILLRACE_SAGEMAKER_ROLE to a role that exists and trusts sagemaker.amazonaws.com,"
     " with the rights of include/iam/sagemaker.json"
@@ -25,6 +29,7 @@ IMAGE = (
 INSTANCE = "set MILLRACE_TRAINING_INSTANCE or MILLRACE_TRANSFORM_INSTANCE to another instance type"
 MEMORY = f"{INSTANCE}, with more memory"
 
+GIVE_ROLE = "give the role in MILLRACE_SAGEMAKER_ROLE"
 OBJECT = "run the step that makes this object again"
 
 BY_TEXT = tuple(
@@ -35,7 +40,9 @@ BY_TEXT = tuple(
         (r"(could not|unable to) assume (the )?role|sts:AssumeRole", ROLE),
         (r"same region as|is in this region|addressed using the specified endpoint", REGION),
         (r"the region '.*' is wrong|location constraint .* region|located in the region", REGION),
-        (r"no s3 objects found|NoSuchBucket|bucket does not exist|bucket exists", BUCKET),
+        (r"no s3 objects found", OBJECTS),
+        (r"NoSuchBucket|bucket does not exist|bucket exists", BUCKET),
+        (r"instanceType' failed to satisfy", INSTANCE),
         (r"not available in this region|instance type .* (not supported|invalid)", INSTANCE),
         (r"specified key does not exist|^not found$", OBJECT),
         (r"exit code:? 137|OutOfMemory|out of memory", MEMORY),
@@ -70,8 +77,8 @@ def missing_right(text: str, operation: str = "") -> str:
         right = OBJECT_RIGHTS.get(operation, operation)
         return f"give the right {right} to whoever makes this call (see include/iam/)"
     action, resource = found["action"], found["resource"] or "the resource"
-    whose = "the role in MILLRACE_SAGEMAKER_ROLE" if action.startswith("ecr:") else "the caller"
-    remedy = f"give {whose} the right {action} on {resource.rstrip('.')} (see include/iam/)"
+    give = GIVE_ROLE if action.startswith("ecr:") else "give the caller"
+    remedy = f"{give} the right {action} on {resource.rstrip('.')} (see include/iam/)"
     if "explicit deny" in text:
         remedy += "; a policy denies it explicitly, which no other policy can outweigh"
     return remedy

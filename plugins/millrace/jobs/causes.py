@@ -6,6 +6,8 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from millrace.aws.remedies import remedy_of
+
 TAIL = 20  # last lines of each source of a failed job's log that stand in its error
 SOURCES = 4  # sources that do: of a Spark job, the step's and the driver's come first
 
@@ -21,7 +23,10 @@ SAYING_WHY = tuple(
         r"\b(?:error|ERROR|Error|FATAL)\b[: ].+",
     )
 )
-SOURCE = re.compile(r"^(?:controller|(?:\S+ )?(?:stderr|stdout)) \| ")
+SOURCE = re.compile(
+    r"^(?:controller|(?:\S+ )?(?:stderr|stdout)"  # EMR's
+    r"|data-log|(?:algo-\d+|i-\w+)-\d{9,}) \| "  # the streams of SageMaker's jobs
+)
 
 
 def cause_of(lines: Sequence[str], reason: str = "") -> str:
@@ -41,11 +46,15 @@ def cause_of(lines: Sequence[str], reason: str = "") -> str:
 
 
 def account(what: str, reason: str, lines: Sequence[str]) -> str:
-    """A whole error: what happened, the likely cause, the service's words, the last lines."""
+    """A whole error: what happened, the likely cause, the service's words, what to change where
+    they tell it, the last lines.
+    """
     cause = cause_of(lines, reason)
     parts = [f"{what}: {cause}"]
     if reason and one_line(reason) != cause:
         parts.append(f"The service says: {one_line(reason)}")
+    if remedy := remedy_of(one_line(reason)):
+        parts.append(f"What to do: {remedy}")
     if lines:
         parts.append("Its last lines:\n" + "\n".join(f"  {line}" for line in lines))
     return "\n".join(parts)

@@ -30,7 +30,7 @@ def read_streams(client: Any, group: str, prefix: str, cursor: Mapping[str, Any]
             lines += [label + event["message"].rstrip() for event in page["events"]]
             at_end = page["nextForwardToken"] == tokens.get(stream)
             tokens[stream] = page["nextForwardToken"]
-            if at_end or not page["events"]:
+            if at_end:  # an empty page is no end: more may come behind it
                 break
     return Lines(lines, tokens)
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from millrace.jobs.job import Job, Lines, NameTaken, Request, State, Status
-from millrace.jobs.s3_logs import Reader, stored_logs
+from millrace.jobs.s3_logs import Reader, are_final, stored_logs
 
 log = logging.getLogger(__name__)
 
@@ -101,17 +101,20 @@ class EmrStep:
                 if application not in applications and len(applications) < APPLICATIONS:
                     applications.append(application)
 
-        reader = Reader(self.s3, cursor.get("places", {}), cache(lambda: self._ended(job)))
+        ended = cache(lambda: self._ended(job))
+        reader = Reader(self.s3, cursor.get("places", {}), ended)
         logs = stored_logs(self.s3, f"{uri}/{job.home}/steps/{job.id}", STEP_LOGS)
         for name in (name for name in STEP_LOGS if name in logs):
             reader.read(name, logs[name], hear)
+        complete = set(logs) == set(STEP_LOGS) and are_final(logs, ended())
         for application in applications:
             folder = f"{uri}/{job.home}/containers/{application}"
             logs = stored_logs(self.s3, folder, CONTAINER_LOGS)
             for path in sorted(logs, key=_driver_first):
                 reader.read(path.replace("/", " "), logs[path])
+            complete = complete and are_final(logs, ended())
         places = {"uri": uri, "applications": applications, "places": reader.places}
-        return Lines(reader.lines, places)
+        return Lines(reader.lines, places, complete)
 
     def stop(self, job: Job) -> None:
         self._cancel(job.home, [job.id])

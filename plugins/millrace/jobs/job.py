@@ -98,10 +98,13 @@ class Lines:
         lines: `<source> | <text>`, such as `stderr | ...`, or the text alone where there is one
             source.
         cursor: what `logs` takes to read on: JSON.
+        complete: whether the job has ended and its service has given all lines, as far as can be
+            told.
     """
 
     lines: Sequence[str] = ()
     cursor: Mapping[str, Any] = field(default_factory=dict)
+    complete: bool = False
 
 
 class NameTaken(RuntimeError):

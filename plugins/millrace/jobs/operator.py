@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from millrace.jobs.job import Backend, Job
+    from millrace.jobs.ledger import Waiting
     from millrace.jobs.work import Remote, Work
 
 log = logging.getLogger(__name__)
@@ -96,12 +97,14 @@ class JobOperator(DecoratedOperator):
     def _follow(self, context: Context, work: Work, remote: Remote, *, anew: bool = False) -> Any:
         """Find or start the job, and wait for it in the triggerer."""
         from millrace.aws.errors import aws_calls
+        from millrace.jobs.ledger import note
         from millrace.jobs.trigger import JobTrigger
         from millrace.jobs.work import obtain
 
         backend, request = _open(remote), remote.request
         with aws_calls(f"starting {request.name}"):
             remote.send()
+            note(work.store, _waiting(context, remote))
             obtained = obtain(backend, work.store, request, anew=anew)
         job = obtained.job
         self._stop = partial(backend.stop, job)
@@ -131,6 +134,7 @@ class JobOperator(DecoratedOperator):
         from millrace.aws.errors import aws_calls
         from millrace.jobs.causes import Tail
         from millrace.jobs.job import State
+        from millrace.jobs.ledger import erase
         from millrace.jobs.outcome import require_success
 
         backend = _open(remote)
@@ -140,6 +144,8 @@ class JobOperator(DecoratedOperator):
         if found and status and status.state is State.STOPPED and not event.get("expired"):
             log.info("%s was stopped, as whoever waited for it before was told to.", job)
             return self._follow(context, work, remote)
+        if status is None or status.state.ended:
+            erase(work.store, _waiting(context, remote))
         status = require_success(
             job, status, remote.request.limit, tail.lines(), expired=bool(event.get("expired"))
         )
@@ -179,6 +185,16 @@ def _open(remote: Remote) -> Backend:
     from millrace.jobs.backends import open_backend
 
     return open_backend(remote.request.kind, remote.connection, remote.region)
+
+
+def _waiting(context: Context, remote: Remote) -> Waiting:
+    from millrace.jobs.ledger import Waiting
+
+    request, ti = remote.request, context["ti"]
+    return Waiting(
+        request.kind, request.name, request.home, remote.connection, remote.region,
+        ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index,
+    )  # fmt: skip
 
 
 def _rest(backend: Backend, job: Job, event: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from millrace.jobs.causes import account
 from millrace.jobs.job import Job, JobFailed, JobStopped, State, Status
 
 EXPIRED = "MaxRuntimeExceeded"  # SageMaker's word for its time limit
+NO_SPOT = "MaxWaitTimeExceeded"  # and for a spot job that had no capacity, or lost it, for too long
 
 
 def require_success(
@@ -37,6 +38,9 @@ def require_success(
             " make it faster or set MILLRACE_JOB_TIMEOUT higher"
         )
         raise JobFailed(account(what, reason, lines))
+    if reason == NO_SPOT:
+        what = f"{job} had no spot capacity for too long; another try may, or set MILLRACE_SPOT=no"
+        raise JobStopped(account(what, reason, lines))
     if status.state is State.STOPPED:
         raise JobStopped(account(f"{job} was stopped from outside", reason, lines))
     if not status.state.ended:

@@ -15,6 +15,7 @@ FILES = 60  # the most files of one job that are read: the cursor holds a place 
 LONGEST = 8192  # bytes of a line; what is longer is broken
 PIECE = 262_144  # bytes held in memory at once
 SETTLED = 60.0  # seconds after the end of a job that a log still lacks the end of its last line
+ROUND = 20.0  # seconds that one round of uploads may take
 REST = "more files"
 
 
@@ -60,6 +61,18 @@ def stored_logs(client: Any, folder: str, names: Sequence[str]) -> dict[str, Sto
         ):
             found[path] = stored
     return found
+
+
+def are_final(logs: Mapping[str, Stored], ended: datetime | None) -> bool:
+    """Whether a round of uploads after the end of the job is over.
+
+    A log that did not change since an earlier round need not be stored again.
+    """
+    if ended is None or not logs:
+        return False
+    newest = max(stored.modified for stored in logs.values())
+    since = (datetime.now(UTC) - newest).total_seconds()
+    return newest >= ended.replace(microsecond=0) and since > ROUND
 
 
 class Reader:

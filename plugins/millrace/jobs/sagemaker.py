@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from millrace.jobs.cloudwatch import read_streams
@@ -76,7 +77,7 @@ class SageMakerJobs:
         found: dict[Job, Status] = {}
         for job in jobs:
             if job.id in going:
-                found[job] = Status(State.RUNNING, going[job.id])
+                found[job] = self._listed(going[job.id])
             elif described := self._describe(job):
                 found[job] = self._status(described)
         return found
@@ -119,13 +120,17 @@ class SageMakerJobs:
                 return None
             raise
 
-    def _in_progress(self) -> dict[str, str]:
-        """Names of the jobs in progress, and SageMaker's word for where each stands."""
+    def _in_progress(self) -> dict[str, Mapping[str, Any]]:
+        """What the listing says of the jobs in progress, by name."""
         pages = self.client.get_paginator(self.verbs.operation("list") + "s").paginate(
             NameContains=PREFIX, StatusEquals="InProgress", PaginationConfig={"PageSize": 100}
         )
         key = f"{self.verbs.kind}JobSummaries"
-        return {item[self.verbs.name]: "InProgress" for page in pages for item in page[key]}
+        return {item[self.verbs.name]: item for page in pages for item in page[key]}
+
+    def _listed(self, summary: Mapping[str, Any]) -> Status:
+        """The status of a job in progress, from the little that the listing tells."""
+        return Status(State.RUNNING, "InProgress")
 
     def _status(self, described: Mapping[str, Any]) -> Status:
         raise NotImplementedError
@@ -158,12 +163,24 @@ class SageMakerTransform(SageMakerJobs):
     verbs = TRANSFORM
 
     def _create(self, job: Job, body: Mapping[str, Any]) -> None:
+        self._create_model(job.id, body["model"])
+        super()._create(job, {"ModelName": job.id, **body["transform"]})
+
+    def _create_model(self, name: str, body: Mapping[str, Any]) -> None:
+        """Make the model; one that is there already is kept if it is the same.
+
+        It is another where the job was refused, for its role say, and the settings were changed.
+        """
         try:
-            self.client.create_model(ModelName=job.id, **body["model"])
+            self.client.create_model(ModelName=name, **body)
         except self.client.exceptions.ClientError as error:
             if "already exist" not in str(error):
                 raise
-        super()._create(job, {"ModelName": job.id, **body["transform"]})
+            wanted = {key: value for key, value in body.items() if key != "Tags"}
+            if _holds(self.client.describe_model(ModelName=name), wanted):
+                return
+            self.client.delete_model(ModelName=name)
+            self.client.create_model(ModelName=name, **body)
 
     def tidy(self, job: Job) -> None:
         try:
@@ -178,8 +195,23 @@ class SageMakerTransform(SageMakerJobs):
         begun, ended = described.get("TransformStartTime"), described.get("TransformEndTime")
         if state is None:
             state = State.RUNNING if begun else State.WAITING
-        seconds = (ended - begun).total_seconds() if begun and ended else None
+        seconds = ((ended or datetime.now(UTC)) - begun).total_seconds() if begun else None
         return Status(state, word, described.get("FailureReason", ""), seconds)
+
+    def _listed(self, summary: Mapping[str, Any]) -> Status:
+        """SageMaker sets a transform job no limit of time, so whoever waits has to: its seconds.
+
+        The listing has the time of the request only, some minutes before the start.
+        """
+        seconds = (datetime.now(UTC) - summary["CreationTime"]).total_seconds()
+        return Status(State.RUNNING, "InProgress", seconds=seconds)
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Whether everything wanted is found; SageMaker's answers hold defaults besides."""
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        return all(_holds(found.get(key), value) for key, value in wanted.items())
+    return bool(found == wanted)
 
 
 def _is_unknown(error: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from millrace.jobs.watch import Watch, watch_of
 
 TROUBLE = 900.0  # seconds without an answer after which the task looks for itself
 WARN_EVERY = 60.0  # seconds between two warnings while there is none
+QUIET = 2.0  # seconds without a line after which a job that succeeded has said all
+LINGER = 4.0  # seconds at most for that, as where a great many succeed at once
 LONGEST_LINE = 2000  # characters of a line that are handed on with the event
 
 
@@ -52,8 +55,7 @@ class JobTrigger(BaseTrigger):
         self.job, self.limit, self.interval = Job(**job), limit, interval
         self.cursor: Mapping[str, Any] = dict(cursor or {})
         self.tail = Tail()
-        self.expired = False
-        self._read_at = -1e9
+        self.expired = self.complete = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The trigger as it is stored."""
@@ -66,13 +68,15 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait; one event at the end."""
         watch = await self._watch()
-        watch.watched += 1
+        reading = asyncio.create_task(self._keep_reading(watch))
         try:
             status = await self._until_it_ends(watch)
-            if status and status.state is not State.SUCCEEDED:
-                await self._read_last_lines(watch)
         finally:
-            watch.watched -= 1
+            reading.cancel()
+        if status and status.state is State.SUCCEEDED:
+            await self._read_until_quiet(watch)
+        elif status:
+            await self._wait_for_last_lines(watch)
         yield TriggerEvent(
             {
                 "state": status.state if status else None,
@@ -113,7 +117,6 @@ class JobTrigger(BaseTrigger):
             if status.detail != said:
                 said = status.detail
                 self.log.info("%s: %s", self.job, said)
-            await self._read_lines(watch)
             if status.state.ended:
                 return status
             await self._keep_limit(watch, status)
@@ -126,33 +129,49 @@ class JobTrigger(BaseTrigger):
         await asyncio.to_thread(watch.backend.stop, self.job)
         self.expired = True
 
-    async def _read_lines(self, watch: Watch, *, now: bool = False) -> int:
+    async def _keep_reading(self, watch: Watch) -> None:
+        """Pass lines on beside the asking; what is cut off by the end is read by the task."""
+        while True:
+            await self._read_lines(watch)
+            await asyncio.sleep(watch.interval)
+
+    async def _read_lines(self, watch: Watch, *, urgent: bool = False) -> int:
         """Pass new lines on, when it is this job's turn; returns how many came."""
-        if not now and time.monotonic() - self._read_at < watch.turn:
-            return 0
-        self._read_at = time.monotonic()
         try:
-            came = await watch.logs(self.job, self.cursor)
+            came = await watch.logs(self.job, self.cursor, urgent=urgent)
         except Exception as error:
             self.log.warning("The log of %s cannot be read now: %s", self.job, error)
             return 0
         for line in came.lines:
             self.log.info("%s", line)
         self.tail.add(came.lines)
-        self.cursor = came.cursor
+        self.cursor, self.complete = came.cursor, came.complete
         return len(came.lines)
 
-    async def _read_last_lines(self, watch: Watch) -> None:
+    async def _read_until_quiet(self, watch: Watch) -> None:
+        """Read what came with the end of a job that succeeded; its task does not wait for more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                await self._read_lines(watch, urgent=True)
+                while True:
+                    await asyncio.sleep(min(watch.interval, QUIET))
+                    if not await self._read_lines(watch, urgent=True):
+                        return
+
+    async def _wait_for_last_lines(self, watch: Watch) -> None:
         """Wait for the lines that say why; they may come late.
 
-        Done when none came for half of the backend's patience after some had, or when the
-        patience is over.
+        Done when the service has given all, when none came for half of the backend's patience
+        after some had, or when the patience is over, as it may be where a great many fail at once:
+        the task reads on then.
         """
         patience = watch.backend.patience
-        begun = quiet_since = time.monotonic()
-        while (now := time.monotonic()) - begun < patience:
-            if await self._read_lines(watch, now=True):
-                quiet_since = now
-            elif self.tail.lines() and now - quiet_since > patience / 2:
-                return
-            await asyncio.sleep(min(watch.interval, patience / 8))
+        quiet_since = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while not self.complete and not (
+                    self.tail.lines() and time.monotonic() - quiet_since > patience / 2
+                ):
+                    if await self._read_lines(watch, urgent=True):
+                        quiet_since = time.monotonic()
+                    await asyncio.sleep(min(watch.interval, patience / 8))

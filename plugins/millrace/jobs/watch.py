@@ -1,19 +1,38 @@
 """One watch over all jobs of a service that a process waits for.
 
 A thousand deferred tasks must not mean a thousand calls a round: the jobs are asked about
-together, and their logs are read in turns, so that an account's limits are kept.
+together, and their logs are read in turns, so that an account's limits are kept. Reading has its
+own threads: however slow it is, it holds up no question and nothing else of the triggerer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from millrace.jobs.job import Backend, Job, Lines, Status
 
-LOG_READS = 4.0  # jobs a second whose logs are read; CloudWatch allows 25 calls a second
+# Jobs a second whose logs are read, once for those that run and once for those that failed. Each
+# reading is two or three calls; CloudWatch allows 25 a second of each kind.
+LOG_READS = 4.0
+READERS = 4  # readings at the same time
+
+
+class Turns:
+    """Lets one after the other go on, first come, first served, at most so many a second."""
+
+    def __init__(self, a_second: float):
+        self._pause, self._next, self._queue = 1 / a_second, 0.0, asyncio.Lock()
+
+    async def come(self) -> None:
+        """Return when it is the caller's turn."""
+        async with self._queue:
+            await asyncio.sleep(self._next - time.monotonic())
+            self._next = time.monotonic() + self._pause
 
 
 class Watch:
@@ -27,7 +46,8 @@ class Watch:
         self.backend, self.interval = backend, interval
         self._waiting: dict[Job, asyncio.Future[Status | None]] = {}
         self._rounds: asyncio.Task[None] | None = None
-        self.watched = 0
+        self._turns = {urgent: Turns(LOG_READS) for urgent in (False, True)}
+        self._readers = ThreadPoolExecutor(READERS, "job-logs")
 
     async def status(self, job: Job) -> Status | None:
         """What the service says of a job in the next round; None where it knows no such job.
@@ -41,14 +61,15 @@ class Watch:
             self._rounds = asyncio.create_task(self._ask())
         return await asyncio.shield(self._waiting[job])
 
-    async def logs(self, job: Job, cursor: Mapping[str, Any]) -> Lines:
-        """The lines that came since `cursor`."""
-        return await asyncio.to_thread(self.backend.logs, job, cursor)
+    async def logs(self, job: Job, cursor: Mapping[str, Any], *, urgent: bool = False) -> Lines:
+        """The lines that came since `cursor`, read when it is this job's turn.
 
-    @property
-    def turn(self) -> float:
-        """Seconds between two readings of one job's log: longer the more jobs there are."""
-        return max(self.interval, self.watched / LOG_READS)
+        Args:
+            urgent: wait behind other urgent readings only.
+        """
+        await self._turns[urgent].come()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self.backend.logs, job, cursor)
 
     async def _ask(self) -> None:
         """Rounds, for as long as somebody waits."""

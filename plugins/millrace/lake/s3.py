@@ -9,16 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from millrace.aws.errors import Answer, AwsBusy, answer_of, explain, remedy_for
 from millrace.lake.store import Conflict, Entry, LakeError, inside
 
 DELETED_AT_ONCE = 1000  # the most keys one DeleteObjects takes
 # S3's answers to a conditional put that came too late; NoSuchKey: the object was deleted meanwhile.
 LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
-# S3's answers that another try does not change.
-REFUSED = (
-    "NoSuchBucket", "InvalidBucketName", "PermanentRedirect", "AccessDenied", "403",
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
-)  # fmt: skip
 
 
 class S3Store:
@@ -117,7 +113,10 @@ class S3Store:
                     Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
                 )
             for failure in answer.get("Errors", [])[:1]:
-                raise LakeError(self._denied(failure["Code"], failure.get("Message", "")))
+                refusal = Answer(failure["Code"], failure.get("Message", ""), "DeleteObjects", 400)
+                if (remedy := remedy_for(refusal)) is None:
+                    raise AwsBusy(f"{self.uri(prefix)} was not deleted: {refusal}")
+                raise self._refused(str(refusal), remedy)
 
     def _name(self, key: str) -> str:
         return self.prefix + inside(key, self.root)
@@ -125,24 +124,17 @@ class S3Store:
     @contextmanager
     def _access(self) -> Iterator[None]:
         """Turns a refusal that a retry cannot cure into an error that says what to set."""
-        from boto3.exceptions import S3UploadFailedError
-        from botocore.exceptions import ClientError, NoCredentialsError
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             yield
-        except NoCredentialsError as error:
-            raise LakeError(self._denied("NoCredentials", "no AWS credentials found")) from error
-        except (ClientError, S3UploadFailedError) as error:
-            cause = error if isinstance(error, ClientError) else error.__context__
-            facts = cause.response["Error"] if isinstance(cause, ClientError) else {}
-            if facts.get("Code") not in REFUSED:
+        except (Boto3Error, BotoCoreError, ClientError) as error:
+            if (remedy := explain(error)) is None:
                 raise
-            raise LakeError(self._denied(facts["Code"], facts.get("Message", ""))) from error
+            raise self._refused(str(answer_of(error) or error), remedy) from error
 
-    def _denied(self, code: str, message: str) -> str:
-        return (
-            f"the bucket {self.bucket!r} of the lake {self.root} cannot be used: {code}"
-            f" ({message}); set MILLRACE_LAKE to a bucket that exists, and give the Airflow"
-            " connection named by MILLRACE_AWS_CONNECTION the right to list, get, put and delete"
-            " in it"
+    def _refused(self, said: str, remedy: str) -> LakeError:
+        return LakeError(
+            f"the bucket {self.bucket!r} of the lake {self.root} cannot be used: {said}; {remedy}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ def metric_data(
     return [
         {"MetricName": name, "Value": float(value), "Unit": unit, "Dimensions": dimensions}
         for name, value, unit in figures
-        if value is not None
+        if value is not None and math.isfinite(value)
     ]
 
 

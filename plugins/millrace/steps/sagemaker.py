@@ -129,6 +129,8 @@ def read_predictions(answers: Path, target: Path) -> int:
             try:
                 answer = json.loads(line)
                 probability = float(answer["SageMakerOutput"]["probability"])
+                if not 0 <= probability <= 1:  # neither is NaN
+                    raise ValueError("no probability")
                 writer.writerow([answer["id"], repr(probability)])
             except (ValueError, KeyError, TypeError) as error:
                 raise JobFailed(

@@ -89,6 +89,7 @@ class Gate:
             call.params.get(key)
             for key in ("TrainingJobName", "TransformJobName", "ClusterId", "JobFlowId", "jobRunId")
         }
+        names |= set(call.params.get("JobFlowIds", ()))
         for job in self._cloud.listed:
             if job.name in names:
                 tags = job.tags
