@@ -37,8 +37,9 @@ def run(
     busy = load()
     ours, other = (_hold(way, count, interval, steady, within) for way in ("ours", "provider"))
     how = (
-        f"{count} jobs at once, asked about every {interval:g} s by both, {LATENCY * 1000:g} ms a"
-        " call, in Airflow's trigger runner and its supervisor without a database; other is the"
+        f"{count} jobs at once that end within {within:g} s of one another, asked about every"
+        f" {interval:g} s by both, {LATENCY * 1000:g} ms a call, in Airflow's trigger runner and"
+        " its supervisor without a database; other is the"
         " provider's SageMakerTrigger (by default every 30 s), which reads no logs, while ours"
         f" passes the jobs' log lines on; one run each; {busy} before"
     )

@@ -225,6 +225,20 @@ class TestAsking:
         for job in jobs:
             backend.stop(job)
 
+    def test_many_that_end_at_once_are_told_from_a_second_listing(
+        self, aws: StandIn, training: SageMakerTraining, train: Callable[..., Request]
+    ) -> None:
+        never_end(aws, FEW + 1)
+        jobs = [training.start(train(f"ending-{number}"), 1) for number in range(FEW + 1)]
+        wait(lambda: all(s.state is State.RUNNING for s in training.poll(jobs).values()))
+        for job in jobs:
+            training.stop(job)
+        wait(lambda: all(s.state is State.STOPPED for s in training.poll(jobs).values()))
+        told, calls = calls_during(aws, lambda: training.poll(jobs))
+        assert calls == {"ListTrainingJobs": 2}
+        assert {status.state for status in told.values()} == {State.STOPPED}
+        assert set(told) == set(jobs)
+
     def test_every_page_of_the_listing_counts(
         self, training: SageMakerTraining, monkeypatch: pytest.MonkeyPatch
     ) -> None:

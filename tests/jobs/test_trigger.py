@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -93,6 +93,20 @@ def test_a_job_that_runs_for_too_long_is_stopped(service: Simulated) -> None:
     assert (event["state"], event["expired"]) == ("stopped", True)
 
 
+def test_a_rough_time_from_a_listing_stops_nothing(service: Simulated) -> None:
+    job = started(service)
+    exact = service.poll
+
+    def rough_for_many(jobs: Sequence[Job]) -> dict[Job, Status]:
+        service.poll = exact  # type: ignore[method-assign]
+        return {each: Status(State.RUNNING, "InProgress", seconds=1e6) for each in jobs}
+
+    service.poll = rough_for_many  # type: ignore[method-assign]
+    event = asyncio.run(event_of(trigger_of(job)))
+    assert "stop" not in service.calls
+    assert event["state"] == "succeeded"
+
+
 def test_late_lines_of_a_failure_are_waited_for(service: Simulated) -> None:
     service.patience = 2.0
     job = started(service)
@@ -130,8 +144,12 @@ def test_a_restart_of_the_triggerer_stops_nothing(service: Simulated) -> None:
     assert "stop" not in service.calls
 
 
-def test_many_jobs_are_asked_about_together(service: Simulated) -> None:
+def test_many_jobs_are_asked_about_together(
+    service: Simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs = [started(service, f"millrace-{number}") for number in range(200)]
+
+    monkeypatch.setattr(trigger_module, "LINGER", 0.2)
 
     async def all_of_them() -> list[dict[str, Any]]:
         return await asyncio.gather(*(event_of(trigger_of(job, interval=0.1)) for job in jobs))

@@ -141,15 +141,15 @@ class JobOperator(DecoratedOperator):
         with aws_calls(f"asking about {job}"):
             status = backend.poll([job]).get(job)
             tail = Tail([*event.get("tail", ()), *_rest(backend, job, event)])
+            if status is None or status.state.ended:
+                erase(work.store, _waiting(context, remote))
+                backend.tidy(job)
         if found and status and status.state is State.STOPPED and not event.get("expired"):
             log.info("%s was stopped, as whoever waited for it before was told to.", job)
             return self._follow(context, work, remote)
-        if status is None or status.state.ended:
-            erase(work.store, _waiting(context, remote))
         status = require_success(
             job, status, remote.request.limit, tail.lines(), expired=bool(event.get("expired"))
         )
-        backend.tidy(job)
         try:
             return work.publish(partial(remote.bring, job, status))
         except FileNotFoundError as error:
@@ -160,13 +160,16 @@ class JobOperator(DecoratedOperator):
 
     def _abandon(self, work: Work) -> None:
         """Stop the job of this work where one is running."""
+        from millrace.aws.errors import aws_calls
+
         if work.remote is None:
             return
         backend, request = _open(work.remote), work.remote.request
-        running = backend.find(request.name, request.home)
-        if running and not running[1].state.ended:
-            log.info("The task ran out of time; stopping %s.", running[0])
-            backend.stop(running[0])
+        with aws_calls(f"stopping {request.name}"):
+            running = backend.find(request.name, request.home)
+            if running and not running[1].state.ended:
+                log.info("The task ran out of time; stopping %s.", running[0])
+                backend.stop(running[0])
 
 
 def job(function: Callable[..., Work] | None = None, **options: Any) -> TaskDecorator:

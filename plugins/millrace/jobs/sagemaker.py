@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from millrace.jobs.cloudwatch import read_streams
 from millrace.jobs.job import Job, Lines, NameTaken, Request, State, Status
 from millrace.jobs.names import PREFIX
 
-FEW = 5  # jobs that are described one by one; more are told from one listing of a hundred a page
+FEW = 5  # jobs that are described one by one; more are told from listings of a hundred a page
+RECENT = timedelta(minutes=15)  # how long ago a job may have changed to be looked for in a listing
 STATES = {
     "Completed": State.SUCCEEDED,
     "Failed": State.FAILED,
@@ -72,12 +73,17 @@ class SageMakerJobs:
         return job
 
     def poll(self, jobs: Sequence[Job]) -> dict[Job, Status]:
-        """One listing of what is in progress; only jobs that are not, or a few, are described."""
-        going = self._in_progress() if len(jobs) > FEW else {}
+        """Many jobs are told from listings; only those that none has, or a few, are described.
+
+        An ended job that is told from a listing has no reason and no seconds.
+        """
+        listed = self._listing(StatusEquals="InProgress") if len(jobs) > FEW else {}
+        if len(jobs) - sum(job.id in listed for job in jobs) > FEW:
+            listed |= self._listing(LastModifiedTimeAfter=datetime.now(UTC) - RECENT)
         found: dict[Job, Status] = {}
         for job in jobs:
-            if job.id in going:
-                found[job] = self._listed(going[job.id])
+            if job.id in listed:
+                found[job] = self._listed(listed[job.id])
             elif described := self._describe(job):
                 found[job] = self._status(described)
         return found
@@ -120,17 +126,18 @@ class SageMakerJobs:
                 return None
             raise
 
-    def _in_progress(self) -> dict[str, Mapping[str, Any]]:
-        """What the listing says of the jobs in progress, by name."""
+    def _listing(self, **which: Any) -> dict[str, Mapping[str, Any]]:
+        """What the listing says of these of the jobs, by name."""
         pages = self.client.get_paginator(self.verbs.operation("list") + "s").paginate(
-            NameContains=PREFIX, StatusEquals="InProgress", PaginationConfig={"PageSize": 100}
+            NameContains=PREFIX, PaginationConfig={"PageSize": 100}, **which
         )
         key = f"{self.verbs.kind}JobSummaries"
         return {item[self.verbs.name]: item for page in pages for item in page[key]}
 
     def _listed(self, summary: Mapping[str, Any]) -> Status:
-        """The status of a job in progress, from the little that the listing tells."""
-        return Status(State.RUNNING, "InProgress")
+        """The status of a job, from the little that the listing tells."""
+        word = summary[f"{self.verbs.kind}JobStatus"]
+        return Status(STATES.get(word, State.RUNNING), word)
 
     def _status(self, described: Mapping[str, Any]) -> Status:
         raise NotImplementedError
@@ -204,7 +211,7 @@ class SageMakerTransform(SageMakerJobs):
         The listing has the time of the request only, some minutes before the start.
         """
         seconds = (datetime.now(UTC) - summary["CreationTime"]).total_seconds()
-        return Status(State.RUNNING, "InProgress", seconds=seconds)
+        return replace(super()._listed(summary), seconds=seconds)
 
 
 def _holds(found: Any, wanted: Any) -> bool:

@@ -123,11 +123,18 @@ class JobTrigger(BaseTrigger):
 
     async def _keep_limit(self, watch: Watch, status: Status) -> None:
         """Stop a job that has run for too long, where the service does not do so itself."""
-        if self.expired or status.seconds is None or status.seconds <= self.limit:
+        if self.expired or not self._is_over(status):
+            return
+        # Asked about alone, a service tells more exactly how long a job has run.
+        alone = await asyncio.to_thread(watch.backend.poll, [self.job])
+        if self.job not in alone or not self._is_over(alone[self.job]):
             return
         self.log.warning("%s has reached its limit of %.0f s and is stopped.", self.job, self.limit)
         await asyncio.to_thread(watch.backend.stop, self.job)
         self.expired = True
+
+    def _is_over(self, status: Status) -> bool:
+        return status.seconds is not None and status.seconds > self.limit
 
     async def _keep_reading(self, watch: Watch) -> None:
         """Pass lines on beside the asking; what is cut off by the end is read by the task."""
