@@ -35,16 +35,7 @@ from tests.steps.club import club_run, make_bucket, prepare, publish
 pytestmark = pytest.mark.integration
 
 
-def shipped(name: str) -> dict[str, Any]:
-    """A policy as the stand-in can enforce it: it does not know the tags of applications."""
-    document = policy(name, VALUES)
-    for statement in document["Statement"]:
-        if statement["Sid"] == "StartServerlessRuns":
-            del statement["Condition"]
-    return document
-
-
-WORKER = {name: shipped(name) for name in ("worker", "worker-emr")}
+WORKER = {name: policy(name, VALUES) for name in ("worker", "worker-emr")}
 GROUP = "/aws/sagemaker/TrainingJobs"
 NOT_SHOWN = {
     "logs:CreateLogGroup": "watchtower makes the group of the task logs where it is not there",

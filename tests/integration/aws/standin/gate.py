@@ -11,6 +11,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from moto.emrserverless.models import emrserverless_backends
+
 from tests.integration.aws.standin.account import ACCOUNT
 from tests.integration.aws.standin.answers import Answer, AwsError, failure, plain, result
 from tests.integration.aws.standin.calls import Call, recognise
@@ -90,6 +92,9 @@ class Gate:
             for key in ("TrainingJobName", "TransformJobName", "ClusterId", "JobFlowId", "jobRunId")
         }
         names |= set(call.params.get("JobFlowIds", ()))
+        applications = emrserverless_backends[ACCOUNT][call.region].applications
+        if application := applications.get(call.params.get("applicationId", "")):
+            tags = application.tags
         for job in self._cloud.listed:
             if job.name in names:
                 tags = job.tags
