@@ -9,25 +9,21 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
 from botocore.exceptions import ClientError
 
 from millrace.aws.errors import AwsBusy
 from millrace.errors import MillraceError
 from millrace.jobs.job import JobStopped
-from millrace.jobs.operator import job
 from millrace.jobs.sagemaker import SageMakerTraining
 from millrace.lake import LakeError
 from millrace.runs import engine_of, open_lake
 from millrace.settings import Settings, SettingsError
 from millrace.steps.run import Run
-from millrace.steps.train import train
 from millrace.steps.validate_raw import validate_raw
+from tests.integration.aws.in_task import deferral_of, training_task
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import role_arn
 from tests.integration.aws.standin.tryout import wait
@@ -107,17 +103,8 @@ def run_with(aws: StandIn, lake: Run, tmp_path: Path) -> Callable[..., Run]:
 
 def carried_out(aws: StandIn, run: Run) -> Any:
     """Train as the task of a DAG does: start, wait, and take what comes."""
-    with DAG("bad_input", schedule=None):
-        operator = job(lambda: train(run, "good"), task_id="train")().operator
-    instance = SimpleNamespace(
-        dag_id="bad_input", run_id=run.run_id, task_id="train", map_index=-1, try_number=1,
-        xcom_push=lambda **_: None,
-    )  # fmt: skip
-    context: Any = {"ti": instance}
-    try:
-        return operator.execute(context)
-    except TaskDeferred as deferred:
-        waiting: dict[str, Any] = dict(deferred.kwargs or {})
+    operator, context = training_task(run)
+    waiting = deferral_of(operator, context)
     wait(lambda: aws.jobs(name=waiting["job"]["id"])[0]["ended"])
     return operator.complete(context, {}, **waiting)
 

@@ -59,6 +59,9 @@ def test_a_run_leaves_its_task_logs_and_its_figures_in_cloudwatch(running: Rehea
     assert any("200 rows read" in line for lines in validated for line in lines)
     trained = [text for name, text in streams.items() if "train" in name]
     assert any("Started millrace-orchard" in line for lines in trained for line in lines)
+    page = f"/dags/orchard/dagRuns/{run_id}/taskInstances/train/links"
+    (link,) = api._object("GET", page, params={"map_index": 0})["extra_links"].values()
+    assert link.startswith(f"https://{REGION}.console.aws.amazon.com/sagemaker/home")
     said = api.log("orchard", run_id, "validate_raw", 1)
     assert "200 rows read" in said
     metrics = running.aws.client("cloudwatch").list_metrics(Namespace="Millrace")["Metrics"]
