@@ -13,10 +13,10 @@ from millrace.settings import Settings
 
 
 @dag(
-    schedule="*/5 * * * *",
+    schedule="*/5 * * * *" if Settings.from_environment().has_aws_target else None,
     catchup=False,
     max_active_runs=1,
-    is_paused_upon_creation=not Settings.from_environment().has_aws_target,
+    is_paused_upon_creation=False,
     tags=["jobs"],
     doc_md=__doc__,
     default_args={**DEFAULTS, "owner": "millrace"},

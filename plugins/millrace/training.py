@@ -7,6 +7,7 @@ SageMaker's layout on the local machine: a source folder, a folder a channel, `m
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import logging
 import os
@@ -44,6 +45,14 @@ def source_folder() -> Iterator[Path]:
         for path in source_files():
             shutil.copy(path, name)
         yield Path(name)
+
+
+def source_digest() -> str:
+    """Hash of all that is sent, whatever way it is packed."""
+    digest = hashlib.sha256()
+    for path in [*source_files(), REQUIREMENTS]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ VALUES = {
 WHOLE_SERVICE = {
     ("worker", "ListJobs"): "lists have no resource; one listing replaces a call for each job",
     ("worker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
+    ("worker-emr", "MakeClusters"): "a cluster that is not yet made has no name; its tag is asked",
     ("sagemaker", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
     ("sagemaker-network", "SeeNetwork"): "EC2's descriptions have no resource",

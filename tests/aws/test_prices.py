@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from millrace.aws.prices import BUILT_IN, EMR_MINIMUM, KINDS, cost, hourly, load, serverless_hourly
+from millrace.aws.prices import BUILT_IN, KINDS, cost, hourly, load, serverless_hourly
 from millrace.aws.target import EU_REGIONS
 from millrace.variables import SettingsError
 
@@ -63,8 +63,8 @@ def test_serverless_capacity() -> None:
 
 def test_billing_by_the_second() -> None:
     assert cost(3.6, 1) == pytest.approx(0.001)
-    assert cost(3.6, 20, EMR_MINIMUM) == pytest.approx(0.06)
-    assert cost(3.6, 90, EMR_MINIMUM) == pytest.approx(0.09)
+    assert cost(3.6, 20, "emr_step") == pytest.approx(0.06)
+    assert cost(3.6, 90, "emr_step") == pytest.approx(0.09)
 
 
 def write(path: Path, data: Any) -> Path:

@@ -22,7 +22,10 @@ from tests.aws.service_model import problems_of
 
 TARGET = AwsSettings("eu-central-1", "arn:aws:iam::123456789012:role/jobs")
 IN_A_NETWORK = replace(
-    TARGET, kms_key="alias/lake", subnets=("subnet-0a1b2c3d",), security_groups=("sg-0a1b2c3d",)
+    TARGET,
+    kms_key="1234abcd-12ab-34cd-56ef-1234567890ab",
+    subnets=("subnet-0a1b2c3d",),
+    security_groups=("sg-0a1b2c3d",),
 )
 LABELS = tags(dataset="titanic", partition="2026-03-01", run="manual__2026-03-01", task="train")
 SOURCE = "s3://lake/jobs/sent/0123456789abcdef/source.tar.gz"
@@ -128,8 +131,8 @@ def test_own_key_and_network_reach_every_job() -> None:
     assert body["VpcConfig"] == model(IN_A_NETWORK)["VpcConfig"] == network
     assert body["OutputDataConfig"]["KmsKeyId"] == body["ResourceConfig"]["VolumeKmsKeyId"]
     sent = transform(IN_A_NETWORK)
-    assert sent["TransformOutput"]["KmsKeyId"] == "alias/lake"
-    assert sent["TransformResources"]["VolumeKmsKeyId"] == "alias/lake"
+    assert sent["TransformOutput"]["KmsKeyId"] == "1234abcd-12ab-34cd-56ef-1234567890ab"
+    assert sent["TransformResources"]["VolumeKmsKeyId"] == "1234abcd-12ab-34cd-56ef-1234567890ab"
     assert "VpcConfig" not in training() and "KmsKeyId" not in training()["OutputDataConfig"]
 
 

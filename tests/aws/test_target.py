@@ -66,7 +66,7 @@ def test_everything_set(tmp_path: Path) -> None:
         ("MILLRACE_TRAINING_VOLUME", "1.5", "write whole gigabytes, such as 10"),
         ("MILLRACE_SPOT", "true", "write yes or no"),
         ("MILLRACE_ALLOW_REGION_OUTSIDE_EU", "1", "write yes or no"),
-        ("MILLRACE_KMS_KEY", "my key", "alias/<name>"),
+        ("MILLRACE_KMS_KEY", "my key", "an alias does not do"),
         ("MILLRACE_SUBNETS", "subnet-1,vpc-0a1b2c3d", "write subnet-<id>"),
         ("MILLRACE_SECURITY_GROUPS", "default", "write sg-<id>"),
         ("MILLRACE_XGBOOST_IMAGE", "xgboost:latest", "write an image in ECR"),

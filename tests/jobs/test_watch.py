@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from millrace.jobs import watch as watch_module
-from millrace.jobs.job import Job, Lines, Request, Status
+from millrace.jobs.job import Job, Lines, Request, State, Status
 from millrace.jobs.watch import Turns, Watch
 from tests.jobs.simulated import Simulated
 
@@ -93,3 +94,15 @@ def test_readings_that_take_long_hold_up_no_question(monkeypatch: pytest.MonkeyP
     answer, calls = asyncio.run(ask())
     assert answer is not None
     assert calls.count("logs") == watch_module.READERS
+
+
+def test_renewed_credentials_are_taken_up() -> None:
+    """A refusal is met by a new client once, before anybody hears of it."""
+    refused, fresh = Simulated(), Simulated()
+    job = fresh.start(Request("sagemaker_training", "millrace-a", {}, 60), 1)
+    answer = {"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}
+    refused.trouble = [ClientError(answer, "ListTrainingJobs")]
+    watch = Watch(refused, 0.01, lambda: fresh)
+    status = asyncio.run(watch.status(job))
+    assert status is not None and status.state is State.RUNNING
+    assert watch.backend is fresh

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from millrace.aws.prices import cost, hourly
 from millrace.jobs.job import Job, JobFailed
 from millrace.jobs.names import LONGEST
-from millrace.lake import Attempt, open_store
-from millrace.lake.sent import send_once, sent_key
+from millrace.lake import Attempt
 from millrace.steps.evaluate import evaluate
 from millrace.steps.run import Run
 from millrace.steps.sagemaker import as_json_lines, read_predictions
@@ -199,16 +198,6 @@ class TestRequests:
         training_of(prepared).send()
         transform_of(prepared).send()
         assert aws.calls()["s3.PutObject"] == before
-
-    def test_half_an_upload_is_sent_again(self, aws: StandIn, tmp_path: Path) -> None:
-        store = open_store("s3://rows/sent", aws.client("s3"))
-        path, key = tmp_path / "x", sent_key("0123456789abcdef0", "x")
-        assert key == "jobs/sent/0123456789abcdef/x"
-        for text in ("whole", "whole", "more"):
-            path.write_text(text)
-            send_once(store, path, key)
-            found = store.read(key)
-            assert found and found[0] == text.encode()
 
     def test_equal_sources_are_equal_archives(self) -> None:
         with source_archive() as first, source_archive() as second:

@@ -17,7 +17,7 @@ from millrace.variables import SettingsError
 
 BUILT_IN = Path(__file__).with_name("prices.json")
 KINDS = ("sagemaker_training", "sagemaker_transform", "emr_step", "emr_serverless")
-EMR_MINIMUM = 60.0  # seconds that EMR bills at least
+MINIMUM = {"emr_step": 60.0}  # seconds that are billed at least, by kind of job
 
 Prices = Mapping[str, Mapping[str, Mapping[str, float]]]
 """US dollars an hour by kind of job, region, and instance type, family or unit."""
@@ -56,13 +56,9 @@ def serverless_hourly(
     return vcpu * vcpus + gigabyte * gigabytes
 
 
-def cost(hourly: float, seconds: float, minimum: float = 0.0) -> float:
-    """US dollars for a job that ran so long: AWS bills by the second.
-
-    Args:
-        minimum: seconds that are billed at least (`EMR_MINIMUM` on EMR).
-    """
-    return hourly * max(seconds, minimum) / 3600
+def cost(hourly: float, seconds: float, kind: str = "") -> float:
+    """US dollars for a job of a kind that ran so long: AWS bills by the second."""
+    return hourly * max(seconds, MINIMUM.get(kind, 0.0)) / 3600
 
 
 def _price(known: Mapping[str, float], instance: str) -> float | None:

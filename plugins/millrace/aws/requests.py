@@ -166,11 +166,19 @@ def transform_request(
     }
 
 
-def tags(*, dataset: str, partition: str, run: str, task: str) -> list[dict[str, str]]:
-    """The tags of every AWS resource that is made, in the form of SageMaker's API."""
+def tags(
+    *, dataset: str, partition: str, run: str, task: str, cost: float | None = None
+) -> list[dict[str, str]]:
+    """The tags of every AWS resource that is made, in the form of SageMaker's API.
+
+    Args:
+        cost: estimate of what the job may cost at most, in US dollars; None where it is not known.
+    """
     values = {
         "project": "millrace", "dataset": dataset, "partition": partition, "run": run, "task": task,
     }  # fmt: skip
+    if cost is not None:
+        values["cost_at_most_usd"] = f"{cost:.4f}"
     return [{"Key": key, "Value": tag_value(value)} for key, value in values.items()]
 
 

@@ -83,8 +83,9 @@ class AwsSettings:
             volume=whole(environment, "MILLRACE_TRAINING_VOLUME", 10, "gigabytes"),
             kms_key=matching(
                 environment, "MILLRACE_KMS_KEY",
-                ARN + r":kms:[a-z0-9-]+:\d{12}:(?:key|alias)/[\w/-]+|alias/[\w/-]+|[0-9a-f-]{36}",
-                "a key's ARN, arn:aws:kms:<region>:<account>:key/<id>, its id, or alias/<name>",
+                ARN + r":kms:[a-z0-9-]+:\d{12}:key/[\w-]+|[0-9a-f-]{36}",
+                "a key's ARN, arn:aws:kms:<region>:<account>:key/<id>, or its id: an alias does not"
+                " do for the disks of training jobs",
             ),
             subnets=subnets,
             security_groups=groups,

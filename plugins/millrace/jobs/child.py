@@ -19,6 +19,7 @@ from millrace.jobs.job import State, Status
 LIMIT = "MaxRuntimeExceeded"  # SageMaker's word for a job that reached its time limit
 GUARDIAN = Path(__file__).with_name("guardian.py")
 PIECE, PIECES = 65_536, 16  # bytes read at once, and pieces read in one call
+SECRETS = ("AIRFLOW", "AWS_", "MLFLOW_")  # beginnings of variables that a job must not see
 LONGEST = 65_536  # characters of a line; what is longer is broken
 
 
@@ -129,5 +130,5 @@ def _status(word: str, limit: float, seconds: float) -> Status:
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a job may know of the worker: nothing of Airflow's keys and connections."""
-    return {name: value for name, value in environment.items() if not name.startswith("AIRFLOW")}
+    """What a job may know of the worker: no keys of Airflow, AWS or MLflow."""
+    return {name: value for name, value in environment.items() if not name.startswith(SECRETS)}

@@ -54,9 +54,13 @@ class EmrStep:
 
         Of two steps of one name the older is the one to keep, see `start`.
         """
+        try:
+            steps = self._steps(home)
+        except self.client.exceptions.InvalidRequestException:  # the cluster is long gone
+            return None
         tries = [
             (Job(name, int(match[1]), step["Id"], home), step)
-            for step in reversed(self._steps(home))
+            for step in reversed(steps)
             if (match := re.fullmatch(re.escape(name) + r"-(\d+)", step["Name"]))
         ]
         if not tries:

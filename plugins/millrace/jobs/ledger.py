@@ -43,10 +43,15 @@ class Waiting:
     map_index: int
 
     @property
+    def owner(self) -> tuple[str, str, str, int]:
+        """The task: DAG, run, task and map index."""
+        return self.dag_id, self.run_id, self.task_id, self.map_index
+
+    @property
     def key(self) -> str:
         """Where this is noted."""
-        owner = json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index])
-        return f"{AREA}/{self.name}/{hashlib.sha256(owner.encode()).hexdigest()[:12]}.json"
+        owner = hashlib.sha256(json.dumps(self.owner).encode()).hexdigest()
+        return f"{AREA}/{self.name}/{owner[:12]}.json"
 
 
 def note(store: Store, waiting: Waiting) -> None:
@@ -73,15 +78,35 @@ def stop_orphans(
         waits: whether the task still waits, or will again.
         open_backend: see `millrace.jobs.backends.open_backend`.
     """
-    stopped = 0
-    for _, entries in groupby(store.list(AREA), key=lambda entry: entry.key.rpartition("/")[0]):
-        tasks = [task for entry in entries if (task := _read(store, entry.key))]
-        if not tasks or any(waits(task) for task in tasks):
-            continue
-        stopped += _stop(tasks[0], open_backend)
-        for task in tasks:
-            erase(store, task)
+    stopped, trouble = 0, []
+    for place, entries in groupby(store.list(AREA), key=lambda entry: entry.key.rpartition("/")[0]):
+        try:
+            tasks = [task for entry in entries if (task := _read(store, entry.key))]
+            if not tasks or any(waits(task) for task in tasks):
+                continue
+            if _stop(tasks[0], open_backend):
+                stopped += 1  # the notes stay until it has ended
+                continue
+            for task in tasks:
+                erase(store, task)
+        except Exception as error:  # one job that cannot be asked about holds up no other
+            log.exception("%s cannot be looked into now", place)
+            trouble.append(error)
+    if trouble:
+        raise RuntimeError(f"{len(trouble)} jobs could not be looked into") from trouble[0]
     return stopped
+
+
+def stop_jobs_of(
+    store: Store,
+    owner: tuple[str, str, str, int],
+    open_backend: Callable[[str, str, str], Backend],
+) -> None:
+    """Stop every job that one task (DAG, run, task, map index) has noted."""
+    for entry in store.list(AREA):
+        task = _read(store, entry.key)
+        if task and task.owner == owner:
+            _stop(task, open_backend)
 
 
 def _read(store: Store, key: str) -> Waiting | None:
@@ -89,11 +114,15 @@ def _read(store: Store, key: str) -> Waiting | None:
     return Waiting(**json.loads(found[0])) if found else None
 
 
-def _stop(task: Waiting, open_backend: Callable[[str, str, str], Backend]) -> int:
+def _stop(task: Waiting, open_backend: Callable[[str, str, str], Backend]) -> bool:
+    """Stop the job that goes by the noted name; whether there was one to stop."""
     backend = open_backend(task.kind, task.connection, task.region)
     found = backend.find(task.name, task.home)
-    if found is None or found[1].state.ended:
-        return 0
-    log.warning("No task waits for %s any more: stopping it.", found[0])
+    if found is None:
+        return False
+    if found[1].state.ended:
+        backend.tidy(found[0])
+        return False
+    log.warning("Stopping %s.", found[0])
     backend.stop(found[0])
-    return 1
+    return True

@@ -14,6 +14,7 @@ from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_d
 from airflow.sdk.exceptions import TaskDeferralTimeout
 from airflow.sdk.execution_time.xcom import XCom
 
+from millrace.aws.requests import SPOT_WAIT
 from millrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUEUE = dt.timedelta(hours=1)  # that a job may wait for capacity, besides the time it runs
+# A job may wait for capacity besides the time it runs; SageMaker's own limit of that comes first.
+QUEUE = dt.timedelta(seconds=SPOT_WAIT) + dt.timedelta(minutes=15)
+RETRIES = 5  # waits of 30 s to 8 min: quotas and capacity are a matter of minutes
 MARGIN = dt.timedelta(minutes=15)  # for what the worker does before and after a job
 PAGE = "job_page"  # XCom with the address of the job's page
 
@@ -82,7 +85,7 @@ class JobOperator(DecoratedOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            self._abandon(self._work())
+            self._abandon(context, self._work())
             raise
 
     def on_kill(self) -> None:
@@ -140,10 +143,10 @@ class JobOperator(DecoratedOperator):
         backend = _open(remote)
         with aws_calls(f"asking about {job}"):
             status = backend.poll([job]).get(job)
-            tail = Tail([*event.get("tail", ()), *_rest(backend, job, event)])
             if status is None or status.state.ended:
                 erase(work.store, _waiting(context, remote))
                 backend.tidy(job)
+        tail = Tail([*event.get("tail", ()), *_rest(backend, job, event)])
         if found and status and status.state is State.STOPPED and not event.get("expired"):
             log.info("%s was stopped, as whoever waited for it before was told to.", job)
             return self._follow(context, work, remote)
@@ -158,18 +161,15 @@ class JobOperator(DecoratedOperator):
             log.info("%s has ended well, but its output is gone: %s", job, error)
             return self._follow(context, work, remote, anew=True)
 
-    def _abandon(self, work: Work) -> None:
-        """Stop the job of this work where one is running."""
+    def _abandon(self, context: Context, work: Work) -> None:
+        """Stop whatever this task has started and not seen the end of."""
         from millrace.aws.errors import aws_calls
+        from millrace.jobs.backends import open_backend
+        from millrace.jobs.ledger import stop_jobs_of
 
-        if work.remote is None:
-            return
-        backend, request = _open(work.remote), work.remote.request
-        with aws_calls(f"stopping {request.name}"):
-            running = backend.find(request.name, request.home)
-            if running and not running[1].state.ended:
-                log.info("The task ran out of time; stopping %s.", running[0])
-                backend.stop(running[0])
+        ti = context["ti"]
+        with aws_calls("stopping the job of a task that ran out of time"):
+            stop_jobs_of(work.store, _owner(ti), open_backend)
 
 
 def job(function: Callable[..., Work] | None = None, **options: Any) -> TaskDecorator:
@@ -179,6 +179,7 @@ def job(function: Callable[..., Work] | None = None, **options: Any) -> TaskDeco
     """
     limit = dt.timedelta(seconds=Settings.from_environment().job_timeout)
     options.setdefault("execution_timeout", limit + MARGIN)
+    options.setdefault("retries", RETRIES)
     return task_decorator_factory(
         python_callable=function, decorated_operator_class=JobOperator, **options
     )
@@ -190,19 +191,27 @@ def _open(remote: Remote) -> Backend:
     return open_backend(remote.request.kind, remote.connection, remote.region)
 
 
+def _owner(ti: Any) -> tuple[str, str, str, int]:
+    return ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index
+
+
 def _waiting(context: Context, remote: Remote) -> Waiting:
     from millrace.jobs.ledger import Waiting
 
     request, ti = remote.request, context["ti"]
     return Waiting(
         request.kind, request.name, request.home, remote.connection, remote.region,
-        ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index,
+        *_owner(ti),
     )  # fmt: skip
 
 
 def _rest(backend: Backend, job: Job, event: Mapping[str, Any]) -> list[str]:
     """The lines that came after the triggerer read the log; they go into the task's log too."""
-    lines = list(backend.logs(job, event.get("cursor", {})).lines)
+    try:
+        lines = list(backend.logs(job, event.get("cursor", {})).lines)
+    except Exception as error:  # what the job did counts, not what can be read of it
+        log.warning("The end of the log of %s cannot be read: %s", job, error)
+        return []
     for line in lines:
         log.info("%s", line)
     return lines

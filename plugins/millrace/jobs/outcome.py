@@ -32,7 +32,8 @@ def require_success(
     if status.state is State.SUCCEEDED:
         return status
     reason = status.reason
-    if expired or reason == EXPIRED:
+    too_long = status.state is State.STOPPED and (status.seconds or 0) > limit
+    if expired or too_long or reason == EXPIRED:
         what = (
             f"{job} was stopped at its time limit of {limit:.0f} s;"
             " make it faster or set MILLRACE_JOB_TIMEOUT higher"

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from millrace.aws.errors import explain
 from millrace.jobs.job import Backend, Job, Lines, Status
 
 # Jobs a second whose logs are read, once for those that run and once for those that failed. Each
@@ -40,10 +41,13 @@ class Watch:
 
     Args:
         interval: seconds between two rounds of asking.
+        reopen: opens the backend anew, with the credentials of that moment.
     """
 
-    def __init__(self, backend: Backend, interval: float):
-        self.backend, self.interval = backend, interval
+    def __init__(
+        self, backend: Backend, interval: float, reopen: Callable[[], Backend] | None = None
+    ):
+        self.backend, self.interval, self._reopen = backend, interval, reopen
         self._waiting: dict[Job, asyncio.Future[Status | None]] = {}
         self._rounds: asyncio.Task[None] | None = None
         self._turns = {urgent: Turns(LOG_READS) for urgent in (False, True)}
@@ -77,7 +81,7 @@ class Watch:
         while self._waiting:
             waiting, self._waiting = self._waiting, {}
             try:
-                found = await asyncio.to_thread(self.backend.poll, list(waiting))
+                found = await asyncio.to_thread(self._poll, list(waiting))
             except Exception as error:
                 for future in waiting.values():
                     future.set_exception(error)
@@ -86,6 +90,16 @@ class Watch:
                 for job, future in waiting.items():
                     future.set_result(found.get(job))
             await asyncio.sleep(self.interval)
+
+    def _poll(self, jobs: list[Job]) -> dict[Job, Status]:
+        """Ask; after a refusal once more with a new client: credentials may have been renewed."""
+        try:
+            return self.backend.poll(jobs)
+        except Exception as error:
+            if self._reopen is None or not explain(error):
+                raise
+        self.backend = self._reopen()
+        return self.backend.poll(jobs)
 
 
 # By event loop, of which a triggerer has one.
@@ -97,7 +111,7 @@ async def watch_of(key: Any, open_backend: Callable[[], Backend], interval: floa
     """The watch that all tasks of this event loop share; opened once, in a thread."""
 
     async def make() -> Watch:
-        return Watch(await asyncio.to_thread(open_backend), interval)
+        return Watch(await asyncio.to_thread(open_backend), interval, open_backend)
 
     watches = _WATCHES.setdefault(asyncio.get_running_loop(), {})
     made = watches.get(key)

@@ -65,12 +65,14 @@ class Remote:
             price = self._price(status.seconds, "about")
             log.info("%s ran for %.0f s, %s.", job, status.seconds, price)
         if status.seconds is not None and self.request.hourly is not None:
-            attempt.facts["cost_usd"] = round(cost(self.request.hourly, status.seconds), 6)
+            attempt.facts["cost_usd"] = round(
+                cost(self.request.hourly, status.seconds, self.request.kind), 6
+            )
 
     def _price(self, seconds: float, how: str) -> str:
         if self.request.hourly is None:
             return "at a price that is not in the price file"
-        return f"for {how} ${cost(self.request.hourly, seconds):.4f} (estimate)"
+        return f"for {how} ${cost(self.request.hourly, seconds, self.request.kind):.4f} (estimate)"
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ def obtain(backend: Backend, store: Store, request: Request, *, anew: bool = Fal
         found = backend.find(request.name, request.home)
         if found and _will_do(found[1].state, anew):
             return Obtained(*found, found=True)
+        if found:
+            backend.tidy(found[0])
         number = found[0].number + 1 if found else 1
         try:
             job = backend.start(request, number)

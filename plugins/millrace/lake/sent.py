@@ -18,7 +18,7 @@ def sent_key(content: str, name: str) -> str:
 def send_once(store: Store, path: Path, key: str) -> None:
     """Upload a file to its key, unless it stands there already."""
     folder, _, name = key.rpartition("/")
-    if any(entry.key == key and entry.size == path.stat().st_size for entry in store.list(folder)):
+    if any(entry.key == key for entry in store.list(folder)):
         return
     workspace = store.workspace(folder)
     shutil.copy(path, workspace / name)

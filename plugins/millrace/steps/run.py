@@ -50,11 +50,6 @@ class Run:
         """Whether jobs run on AWS."""
         return self.engine == "aws"
 
-    @property
-    def where(self) -> dict[str, str]:
-        """What a job's output depends on besides its input: the libraries of where it runs."""
-        return {"engine": self.engine} if self.is_remote else {}
-
     def place(self, area: str, name: str = "") -> Place:
         """Where an output of this run stands in the lake."""
         return Place(area, self.spec.name, self.partition, name)

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from millrace.aws.images import image_of
-from millrace.aws.prices import hourly
+from millrace.aws.prices import cost, hourly
 from millrace.aws.requests import model_request, tags, training_request, transform_request
 from millrace.jobs.job import Job, JobFailed, Request, Status
 from millrace.jobs.names import job_name
 from millrace.jobs.work import Remote
 from millrace.lake import Attempt, Published
-from millrace.lake.manifest import sha256_of
 from millrace.lake.sent import send_once, sent_key
 from millrace.steps.run import Run, content_of
-from millrace.training import MODEL, OUTPUT, pack, source_archive
+from millrace.training import MODEL, OUTPUT, pack, source_archive, source_digest
 
 SOURCE, ROWS = "source.tar.gz", "rows.jsonl"
 LONGEST_FIELD = 2**27  # characters; the csv module would stop at 131,072
@@ -37,11 +36,12 @@ def remote_training(run: Run, candidate: str, processed: Published, arguments: l
         "channel": content_of(processed, "train/"),
     }  # fmt: skip
     name = _name(run, "train", candidate, what)
+    price = _price(run, "sagemaker_training", target.training_instance)
     body = training_request(
         target, image=image, source=run.store.uri(source), arguments=arguments,
         channel=f"{processed.uri}/train/", output=run.store.uri(output),
         checkpoints=run.store.uri(f"{output}/{name}/checkpoints"), limit=limit,
-        tags=_tags(run, "train"),
+        tags=_tags(run, "train", price),
     )  # fmt: skip
 
     def collect(job: Job, _status: Status, attempt: Attempt) -> None:
@@ -53,9 +53,8 @@ def remote_training(run: Run, candidate: str, processed: Published, arguments: l
             with tempfile.TemporaryDirectory() as nothing:
                 pack(Path(nothing), attempt.folder / OUTPUT)
 
-    return _remote(
-        run, "sagemaker_training", name, body, target.training_instance, _send_source(run), collect
-    )
+    request = Request("sagemaker_training", name, body, limit, hourly=price)
+    return _remote(run, request, lambda: _send_source(run), collect)
 
 
 def remote_transform(run: Run, candidate: str, processed: Published, model: Published) -> Remote:
@@ -70,7 +69,8 @@ def remote_transform(run: Run, candidate: str, processed: Published, model: Publ
     }  # fmt: skip
     name = _name(run, "transform", candidate, what)
     output = f"jobs/{run.spec.name}/{run.partition}/{name}"
-    labels = _tags(run, "transform")
+    price = _price(run, "sagemaker_transform", target.transform_instance)
+    labels = _tags(run, "transform", price)
     body = {
         "model": model_request(
             target, image=image, source=run.store.uri(source),
@@ -82,7 +82,7 @@ def remote_transform(run: Run, candidate: str, processed: Published, model: Publ
     }  # fmt: skip
 
     def send_all() -> None:
-        _send_source(run)()
+        _send_source(run)
         with tempfile.TemporaryDirectory(prefix="millrace-rows-") as folder:
             lines = Path(folder) / ROWS
             as_json_lines(processed.path("test/test.csv"), lines)
@@ -99,9 +99,13 @@ def remote_transform(run: Run, candidate: str, processed: Published, model: Publ
             )
         attempt.facts["rows"] = count
 
-    return _remote(
-        run, "sagemaker_transform", name, body, target.transform_instance, send_all, collect
-    )
+    request = Request("sagemaker_transform", name, body, limit, hourly=price)
+    return _remote(run, request, send_all, collect)
+
+
+def where(run: Run, candidate: str) -> dict[str, str]:
+    """What a job's output depends on besides its input: the libraries of where it runs."""
+    return {"engine": run.engine, "image": _image(run, candidate)} if run.is_remote else {}
 
 
 def as_json_lines(rows: Path, target: Path) -> None:
@@ -141,16 +145,12 @@ def read_predictions(answers: Path, target: Path) -> int:
 
 
 def _source_key() -> str:
+    return sent_key(source_digest(), SOURCE)
+
+
+def _send_source(run: Run) -> None:
     with source_archive() as archive:
-        return sent_key(sha256_of(archive), SOURCE)
-
-
-def _send_source(run: Run) -> Callable[[], None]:
-    def send_source() -> None:
-        with source_archive() as archive:
-            send_once(run.store, archive, sent_key(sha256_of(archive), SOURCE))
-
-    return send_source
+        send_once(run.store, archive, _source_key())
 
 
 def _name(run: Run, task: str, candidate: str, what: Mapping[str, Any]) -> str:
@@ -160,8 +160,11 @@ def _name(run: Run, task: str, candidate: str, what: Mapping[str, Any]) -> str:
     return job_name(run.spec.name, run.partition, task, candidate, {**what, **salt, **lake})
 
 
-def _tags(run: Run, task: str) -> list[dict[str, str]]:
-    return tags(dataset=run.spec.name, partition=run.partition, run=run.run_id, task=task)
+def _tags(run: Run, task: str, price: float | None) -> list[dict[str, str]]:
+    at_most = None if price is None else cost(price, run.settings.job_timeout)
+    return tags(
+        dataset=run.spec.name, partition=run.partition, run=run.run_id, task=task, cost=at_most
+    )
 
 
 def _image(run: Run, candidate: str) -> str:
@@ -169,13 +172,17 @@ def _image(run: Run, candidate: str) -> str:
     return image_of(run.spec.candidates[candidate].algorithm, target.region, target.images)
 
 
+def _price(run: Run, kind: str, instance: str) -> float | None:
+    target = run.settings.aws_target()
+    return hourly(kind, instance, target.region, own=target.prices)
+
+
 def _remote(
-    run: Run, kind: str, name: str, body: Mapping[str, Any], instance: str,
-    send: Callable[[], None], collect: Callable[[Job, Status, Attempt], None],
+    run: Run, request: Request, send: Callable[[], None],
+    collect: Callable[[Job, Status, Attempt], None],
 ) -> Remote:  # fmt: skip
-    settings, target = run.settings, run.settings.aws_target()
-    price = hourly(kind, instance, target.region, own=target.prices)
-    request = Request(kind, name, body, settings.job_timeout, hourly=price)
+    settings = run.settings
     return Remote(
-        request, send, collect, settings.aws_connection, target.region, settings.poll_interval
-    )
+        request, send, collect, settings.aws_connection, settings.aws_target().region,
+        settings.poll_interval,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from millrace.jobs.work import Work
 from millrace.lake import Attempt
 from millrace.steps.run import Run, content_of
-from millrace.steps.sagemaker import remote_training, remote_transform
+from millrace.steps.sagemaker import remote_training, remote_transform, where
 from millrace.training import MODEL, train_arguments, train_locally, transform_locally, unpacked
 
 
@@ -27,7 +27,8 @@ def train(run: Run, candidate: str) -> Work:
     return Work(
         run.store, candidate, run.place("models", candidate),
         depends_on={
-            "channel": content_of(processed, "train/"), "arguments": arguments, **run.where,
+            "channel": content_of(processed, "train/"), "arguments": arguments,
+            **where(run, candidate),
         },
         inputs={processed.uri: processed.manifest.content}, here=here,
         remote=remote_training(run, candidate, processed, arguments) if run.is_remote else None,
@@ -52,7 +53,7 @@ def transform(run: Run, candidate: str) -> Work:
         run.store, candidate, run.place("predictions", candidate),
         depends_on={
             "model": model.manifest.content, "rows": content_of(processed, "test/test.csv"),
-            **run.where,
+            **where(run, candidate),
         },
         inputs={model.uri: model.manifest.content, processed.uri: processed.manifest.content},
         here=here,

@@ -130,6 +130,11 @@ def fail(running: Rehearsal, instance: dict[str, Any]) -> None:
     running.stack.api._call("PATCH", path, json={"new_state": "failed"})
 
 
+def sweep(running: Rehearsal) -> None:
+    api = running.stack.api
+    assert api.wait("stop_orphans", api.trigger("stop_orphans"), TIMEOUT)["state"] == "success"
+
+
 def succeeded(running: Rehearsal, run_id: str, dag: str = "orchard") -> None:
     run = running.stack.api.wait(dag, run_id, TIMEOUT)
     if run["state"] != "success":
@@ -213,12 +218,11 @@ def test_a_job_whose_task_was_failed_while_no_triggerer_ran_is_found_and_stopped
     instance, killed = task(running, run_id, "train"), running.stack.pids()["triggerer"]
     kill(killed)
     fail(running, instance)
-    api = running.stack.api
     eventually(lambda: running.stack.pids().get("triggerer", killed) != killed, "a triggerer")
     assert jobs(running, TRAIN, "2026-01-09")[0]["state"] == "InProgress"
-    swept = api.wait("stop_orphans", api.trigger("stop_orphans"), TIMEOUT)
-    assert swept["state"] == "success"
+    sweep(running)
     eventually(lambda: jobs(running, TRAIN, "2026-01-09")[0]["state"] == "Stopped", "the stop")
+    sweep(running)
     assert running.store.list("jobs/waiting") == []
 
 

@@ -70,7 +70,11 @@ def _emr(call: Call) -> list[Need]:
     context = _tagged(call.params.get("Tags"))
     names = [f"arn:aws:elasticmapreduce:{call.region}:{ACCOUNT}:cluster/{i}" if i else "*"
              for i in ids]  # fmt: skip
-    found = [Need(f"elasticmapreduce:{call.operation}", name, context) for name in names]
+    right = f"elasticmapreduce:{call.operation}"
+    if call.operation == "RunJobFlow":  # the right to make a cluster has no resource
+        found = [Need(right, "*", context)]
+    else:
+        found = [Need(right, name, context) for name in names]
     if context and call.operation == "RunJobFlow":
         found.append(Need("elasticmapreduce:AddTags", names[0], context))
     return found
