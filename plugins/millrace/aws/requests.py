@@ -94,7 +94,7 @@ def metrics_of(image: str) -> dict[str, list[dict[str, str]]]:
     """What CloudWatch reads from train.py's line `Cross-validation: accuracy 0.8123, f1 ...`.
 
     Nothing for AWS's XGBoost image: SageMaker takes it for a built-in algorithm, whose metrics
-    cannot be defined (aws/sagemaker-python-sdk, issue 2226).
+    cannot be defined (github.com/aws/sagemaker-python-sdk/issues/2226).
     """
     if "/sagemaker-xgboost:" in image:
         return {}
