@@ -9,6 +9,7 @@ endif
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export PYTHONPATH := plugins
+export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo rehearse test lint format up down status airflow bench data new-dataset rollback lock clean

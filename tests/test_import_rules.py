@@ -18,7 +18,7 @@ CORE = PROJECT / "plugins" / "millrace"
 INCLUDE = PROJECT / "include"
 AIRFLOW_EDGE = {
     "runs.py", "jobs/backends.py", "jobs/operator.py", "jobs/trigger.py", "arrivals/trigger.py",
-    "raw_sensor.py",
+    "sensors/first_look.py", "sensors/local.py", "sensors/s3.py",
 }  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {

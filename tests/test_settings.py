@@ -66,7 +66,16 @@ def test_a_lake_on_s3(lake: str, root: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lake", ["s3://", "s3:///prefix", "s3:/bucket", "S3://bucket", "gs://bucket", "file:///x"]
+    "lake",
+    [
+        "s3://",
+        "s3:///prefix",
+        "s3:/bucket",
+        "S3://bucket",
+        "s3://Our_Lake/lake",
+        "gs://bucket",
+        "file:///x",
+    ],
 )
 def test_a_lake_that_is_neither_is_refused(lake: str) -> None:
     with pytest.raises(SettingsError, match=r"MILLRACE_LAKE is .*s3://bucket/prefix"):

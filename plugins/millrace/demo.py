@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,9 +85,16 @@ def fresh_home(settings: Settings) -> Settings:
 
 
 def deliver(
-    settings: Settings, store: Store, data: Path | None, partition: str
+    settings: Settings,
+    store: Store,
+    data: Path | None,
+    partition: str,
+    names: Collection[str] | None = None,
 ) -> dict[str, DatasetSpec]:
     """Put the raw files of every data set into the lake; returns the specs that have some.
+
+    Args:
+        names: data sets to deliver; by default all.
 
     Raises:
         MillraceError: a spec is broken, or there is no file for any.
@@ -97,6 +104,8 @@ def deliver(
         raise MillraceError("\n".join(str(error) for error in broken.values()))
     delivered = {}
     for name, spec in specs.items():
+        if names is not None and name not in names:
+            continue
         files = sorted((data / name).glob(spec.raw.files)) if data else []
         if not files and (data or name not in SAMPLES):
             continue

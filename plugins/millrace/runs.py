@@ -202,12 +202,12 @@ def raw_sensor(spec: DatasetSpec, task_id: str) -> BaseSensorOperator:
         "doc_md": f"Waits for `{path}`, for at most {WAIT.total_seconds() / 3600:.0f} hours.",
     }
     if settings.lake.startswith("s3://"):
-        from millrace.raw_sensor import RawKeySensor
+        from millrace.sensors.s3 import RawKeySensor
 
         return RawKeySensor(
             bucket_key=path, wildcard_match=True, aws_conn_id=settings.aws_connection,
             region_name=settings.aws_region, **options,
         )  # fmt: skip
-    from airflow.providers.standard.sensors.filesystem import FileSensor
+    from millrace.sensors.local import RawFileSensor
 
-    return FileSensor(filepath=path, **options)
+    return RawFileSensor(filepath=path, **options)

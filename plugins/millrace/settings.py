@@ -72,6 +72,15 @@ class Settings:
         return (self.aws.region or None) if self.aws else None
 
     @property
+    def engine(self) -> str:
+        """What `auto` stands for, and why, for people."""
+        missing = self._missing_for_aws()
+        if not missing:
+            return f"aws ({self.lake}, {self.aws_region})"
+        wanted = self.aws is not None or self.lake.startswith("s3://")
+        return f"local; for aws: {'; '.join(missing)}" if wanted else "local"
+
+    @property
     def has_aws_target(self) -> bool:
         """Whether everything is set that jobs on AWS need."""
         return not self._missing_for_aws()
@@ -100,7 +109,7 @@ class Settings:
 
 def _lake(root: str) -> str:
     """A lake's root; a mistyped `s3:/bucket` must not quietly become a folder of that name."""
-    if re.fullmatch(r"s3://[^/\s]+(/.*)?", root):
+    if re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", root):
         return root.rstrip("/")
     if re.match(r"\w+:", root):
         raise SettingsError(

@@ -10,8 +10,8 @@ from millrace.settings import PROJECT
 
 # Parts of the package that no output depends on.
 NO_MAKERS = frozenset(
-    "stack samples dataset_draft tracking jobs arrivals aws lambda demo.py airflow_api.py"
-    " public_data.py rollback.py runs.py raw_sensor.py promotion.py settings.py"
+    "stack samples dataset_draft tracking jobs arrivals aws lambda sensors demo.py airflow_api.py"
+    " public_data.py rollback.py runs.py promotion.py settings.py"
     " variables.py".split()
 )
 

@@ -48,7 +48,9 @@ def _addresses(stack: Stack) -> str:
     return (
         f"Airflow  {stack.airflow_url}  (log in as {stack.username}, password {stack.password})\n"
         f"MLflow   {stack.mlflow_url}\n"
-        f"logs     {stack.home / 'log'}"
+        f"logs     {stack.home / 'log'}\n"
+        f"lake     {stack.settings.lake}\n"
+        f"engine   {stack.settings.engine}"
     )
 
 
