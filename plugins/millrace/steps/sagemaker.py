@@ -114,10 +114,13 @@ def as_json_lines(rows: Path, target: Path) -> None:
     A value may hold commas, quotes and line breaks, which lines of CSV would not survive. The
     output has a line `{"id": ..., "inputs": [...]}` for each row, with all values as text.
     """
-    csv.field_size_limit(LONGEST_FIELD)
-    with rows.open(newline="", encoding="utf-8") as source, target.open("w") as lines:
-        for identifier, *inputs in csv.reader(source):
-            lines.write(json.dumps({"id": identifier, "inputs": inputs}) + "\n")
+    before = csv.field_size_limit(LONGEST_FIELD)  # one for the whole process
+    try:
+        with rows.open(newline="", encoding="utf-8") as source, target.open("w") as lines:
+            for identifier, *inputs in csv.reader(source):
+                lines.write(json.dumps({"id": identifier, "inputs": inputs}) + "\n")
+    finally:
+        csv.field_size_limit(before)
 
 
 def read_predictions(answers: Path, target: Path) -> int:
