@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -186,7 +187,9 @@ def test_an_interrupted_up_leaves_nothing_after_down(
         "PYTHONPATH": str(PROJECT / "plugins"),
     }
     command = [sys.executable, "-m", "millrace.stack"]
-    up = subprocess.Popen([*command, "up"], env=environment)
+    # A shell without job control starts what it puts into the background deaf to SIGINT.
+    hearing = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    up = subprocess.Popen([*command, "up"], env=environment, preexec_fn=hearing)
     until(lambda: Stack(settings(tmp_path)).pids(), 30)
     up.send_signal(number)
     assert up.wait(60) != 0
