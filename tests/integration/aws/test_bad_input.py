@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +17,7 @@ from millrace.errors import MillraceError
 from millrace.jobs.job import JobStopped
 from millrace.jobs.sagemaker import SageMakerTraining
 from millrace.lake import LakeError
-from millrace.runs import engine_of, open_lake
+from millrace.runs import engine_of
 from millrace.settings import Settings, SettingsError
 from millrace.steps.run import Run
 from millrace.steps.validate_raw import validate_raw
@@ -27,10 +25,9 @@ from tests.integration.aws.in_task import deferral_of, training_task
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import role_arn
 from tests.integration.aws.standin.tryout import wait
-from tests.steps.club import club_run, make_bucket, prepare
+from tests.steps.club import make_bucket, prepare
 
-pytestmark = pytest.mark.integration
-LAKE = "s3://club/lake"
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("connection")]
 EXPIRED = "valid credentials that have not expired"
 AT_ITS_QUOTA = {
     "Error": {
@@ -74,31 +71,6 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
             RoleName="for-lambda", AssumeRolePolicyDocument=json.dumps(trust)
         )
         yield started
-
-
-@pytest.fixture(autouse=True)
-def connection(aws: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The connection is the root's; no fault is left to the next test."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.connection())
-    yield
-    aws.clear_faults()
-
-
-@pytest.fixture(scope="module")
-def lake(aws: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Rows ready to be trained on."""
-    return prepare(club_run(aws, tmp_path_factory.mktemp("club"), LAKE))
-
-
-@pytest.fixture
-def run_with(aws: StandIn, lake: Run, tmp_path: Path) -> Callable[..., Run]:
-    """A run whose work is done by no job yet, with other settings."""
-
-    def make(root: str = LAKE, **variables: str) -> Run:
-        found = club_run(aws, tmp_path, root, **variables)
-        return replace(found, store=open_lake(found.settings), again=True, run_id=tmp_path.name)
-
-    return make
 
 
 def carried_out(aws: StandIn, run: Run) -> Any:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 
 from millrace.jobs.job import JobFailed
-from millrace.runs import open_lake
 from millrace.steps.run import Run
 from tests.integration.aws.in_task import deferral_of, training_task
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.tryout import wait
-from tests.steps.club import club_run, make_bucket, prepare
+from tests.steps.club import make_bucket
 
-pytestmark = pytest.mark.integration
-
-LAKE = "s3://club/lake"
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("connection")]
 
 
 @pytest.fixture(scope="module")
@@ -28,30 +23,6 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     with StandIn(tmp_path_factory.mktemp("aws"), pace={"state": 0.05}) as started:
         make_bucket(started, "club")
         yield started
-
-
-@pytest.fixture(autouse=True)
-def connection(aws: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.connection())
-    yield
-    aws.clear_faults()
-
-
-@pytest.fixture(scope="module")
-def lake(aws: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Rows ready to be trained on."""
-    return prepare(club_run(aws, tmp_path_factory.mktemp("club"), LAKE))
-
-
-@pytest.fixture
-def run_with(aws: StandIn, lake: Run, tmp_path: Path) -> Callable[..., Run]:
-    """A run whose work is done by no job yet."""
-
-    def make(**variables: str) -> Run:
-        found = club_run(aws, tmp_path, LAKE, **variables)
-        return replace(found, store=open_lake(found.settings), again=True, run_id=tmp_path.name)
-
-    return make
 
 
 def state_of(aws: StandIn, waiting: dict[str, Any]) -> str:
