@@ -234,7 +234,7 @@ class TestBeforeTheFirstCall:
 
     def settings(self, **changes: str) -> Settings:
         given = {
-            "MILLRACE_LAKE": LAKE, "MILLRACE_AWS_REGION": "eu-west-3",
+            "MILLRACE_LAKE": "s3://club/lake", "MILLRACE_AWS_REGION": "eu-west-3",
             "MILLRACE_SAGEMAKER_ROLE": role_arn(), **changes,
         }  # fmt: skip
         return Settings.from_environment({name: value for name, value in given.items() if value})
