@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly VENV=.venv
 readonly UV_VENV=.venv-uv
 readonly STAMP=$VENV/.millrace-stamp
-readonly NEEDED_MB=3072 # 1.6 GB installed, compiled bytecode, and uv's cache
+readonly NEEDED_MB=3072 # 1.9 GB installed, compiled bytecode, and uv's cache
 readonly STEPS=3
 
 fail() {
@@ -135,7 +135,7 @@ main() {
     python=$(find_python)
     step 1 "Python $(version_of "$python"): $python"
     uv=$(find_uv "$python")
-    step 2 "$("$uv" --version); installing the locked packages into $VENV (1.6 GB)"
+    step 2 "$("$uv" --version); installing the locked packages into $VENV (1.9 GB)"
     install "$python" "$uv"
     step 3 "$VENV is ready"
 }
