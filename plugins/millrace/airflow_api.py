@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import random
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +16,7 @@ from millrace.errors import MillraceError
 
 FINISHED = frozenset({"success", "failed"})
 TIMEOUT = 30  # seconds that one call may take
+ATTEMPTS = 12  # at one call that Airflow's database refused
 
 
 class AirflowApiError(MillraceError):
@@ -42,10 +46,13 @@ class AirflowApi:
         self, dag_id: str, conf: dict[str, Any] | None = None, partition_key: str | None = None
     ) -> str:
         """Start a run, with `conf` as its parameters, and return its id."""
-        body: dict[str, Any] = {"logical_date": None, "conf": conf or {}}
+        # An id of our own: asked a second time, Airflow starts no second run.
+        run_id = f"manual__{dt.datetime.now(dt.UTC).isoformat()}_{uuid.uuid4().hex[:8]}"
+        body: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
         if partition_key:
             body["partition_key"] = partition_key
-        return str(self._call("POST", _path(dag_id, "dagRuns"), json=body).json()["dag_run_id"])
+        self._call("POST", _path(dag_id, "dagRuns"), json=body)
+        return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """One run as the API describes it: `state`, `start_date`, `end_date`, `conf` ..."""
@@ -166,11 +173,16 @@ class AirflowApi:
         if "Authorization" not in self._http.headers:
             self.log_in()
         url = f"{self.url}/api/v2{path}"
-        reply = self._send(method, url, **options)
-        if reply.status_code == 401:  # the token has run out
-            self.log_in()
+        for attempt in range(1, ATTEMPTS + 1):
             reply = self._send(method, url, **options)
-        if not reply.ok:
+            if reply.status_code == 401:  # the token has run out
+                self.log_in()
+                reply = self._send(method, url, **options)
+            if not _database_error(reply) or attempt == ATTEMPTS:
+                break
+            time.sleep(attempt * random.uniform(0.1, 0.5))  # not in step with other callers
+        done_before = attempt > 1 and reply.status_code == 409
+        if not reply.ok and not done_before:
             raise AirflowApiError(_refusal(method, url, reply))
         return reply
 
@@ -190,6 +202,11 @@ def _path(*parts: str) -> str:
 
 def _refusal(asked: str, url: str, reply: requests.Response) -> str:
     return f"{asked} {url} answered {reply.status_code}: {reply.text[:500]}"
+
+
+def _database_error(reply: requests.Response) -> bool:
+    """Whether Airflow's database refused, such as SQLite to one of two writers; nothing is done."""
+    return reply.status_code == 500 and '"Database error"' in reply.text
 
 
 def _log_line(event: dict[str, Any] | str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -28,12 +29,46 @@ def api() -> AirflowApi:
 def test_trigger_sends_the_parameters_and_returns_the_run(
     server: responses.RequestsMock, api: AirflowApi
 ) -> None:
-    body = responses.matchers.json_params_matcher(
-        {"logical_date": None, "conf": {"engine": "local"}}
-    )
-    server.post(RUNS, json={"dag_run_id": "manual__1"}, match=[body])
-    assert api.trigger("a", {"engine": "local"}) == "manual__1"
-    assert server.calls[-1].request.headers["Authorization"] == "Bearer t1"
+    server.post(RUNS, json={})
+    run_id = api.trigger("a", {"engine": "local"})
+    asked = server.calls[-1].request
+    assert json.loads(asked.body) == {
+        "dag_run_id": run_id,
+        "logical_date": None,
+        "conf": {"engine": "local"},
+    }
+    assert asked.headers["Authorization"] == "Bearer t1"
+
+
+LOCKED = {"detail": {"reason": "Database error", "orig_error": "hidden"}}
+
+
+def test_what_the_database_refuses_is_asked_again_for_the_same_run(
+    server: responses.RequestsMock, api: AirflowApi
+) -> None:
+    server.post(RUNS, status=500, json=LOCKED)
+    server.post(RUNS, status=500, json=LOCKED)
+    server.post(RUNS, json={})
+    run_id = api.trigger("a")
+    asked = [json.loads(call.request.body)["dag_run_id"] for call in server.calls[1:]]
+    assert asked == [run_id] * 3
+
+
+def test_a_run_that_was_started_after_all_is_no_conflict(
+    server: responses.RequestsMock, api: AirflowApi
+) -> None:
+    server.post(RUNS, status=500, json=LOCKED)
+    server.post(RUNS, status=409, json={"detail": "exists"})
+    assert api.trigger("a").startswith("manual__")
+
+
+def test_other_trouble_of_the_server_is_told_at_once(
+    server: responses.RequestsMock, api: AirflowApi
+) -> None:
+    server.post(RUNS, status=500, json={"detail": "it broke"})
+    with pytest.raises(AirflowApiError, match=r"answered 500: .*it broke"):
+        api.trigger("a")
+    assert len(server.calls) == 2  # the log-in, and one request
 
 
 def test_an_expired_token_is_replaced(server: responses.RequestsMock, api: AirflowApi) -> None:

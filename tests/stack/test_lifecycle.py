@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +97,17 @@ def test_the_log_of_a_running_task_can_be_read(api: AirflowApi) -> None:
     until(lambda: "tracking at" in (log := api.log("stack_probe", run, "report", 1)) and log, 15)
     assert "Could not read served logs" not in api.log("stack_probe", run, "report", 1)
     assert api.wait("stack_probe", run, 60)["state"] == "success"
+
+
+def test_runs_that_are_started_side_by_side_all_start_once(stack: Stack, api: AirflowApi) -> None:
+    before = {run["dag_run_id"] for run in api.runs("stack_probe")}
+    with ThreadPoolExecutor(4) as pool:
+        started = list(pool.map(lambda _: stack.api.trigger("stack_probe"), range(12)))
+    found = {run["dag_run_id"] for run in api.runs("stack_probe")} - before
+    assert len(set(started)) == 12
+    assert found == set(started)
+    for run in started:
+        assert api.wait("stack_probe", run, 120)["state"] == "success"
 
 
 def test_a_second_up_says_so_and_starts_nothing(stack: Stack) -> None:

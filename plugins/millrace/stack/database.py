@@ -12,6 +12,14 @@ from pathlib import Path
 
 from millrace.errors import MillraceError
 
+# SQLite has one writer at a time; the others wait for 5 s, unless told otherwise. Airflow 3.3's API
+# server can lock itself out: it writes its audit log in its event loop, which keeps the request
+# that holds the lock from its commit until that write gives up. So the API server waits a short
+# time and its clients ask again, and the other components wait for longer than it can hold the
+# lock. supervisord.conf names these; Airflow adds to them, so each engine has its own.
+API_SERVER, API_SERVER_ASYNC = {"timeout": 2}, {"timeout": 2}  # seconds
+OTHERS, OTHERS_ASYNC = {"timeout": 60}, {"timeout": 60}
+
 
 class MigrationError(MillraceError):
     """Airflow could not make or update its database; the message ends with what it said."""
