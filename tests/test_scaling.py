@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,12 @@ from bench.scaling.plan import BILLION_TASKS, Plan, image_seconds
 from bench.scaling.prices import ec2_usd, node_price
 from bench.scaling.simulation import Run
 from bench.scaling.table import blocks, figure, images, replaced, size
-from bench.scaling.theory import lost_share, seconds_with_restarts, tree_aggregation
+from bench.scaling.theory import (
+    lost_share,
+    merged_in_groups,
+    seconds_with_restarts,
+    tree_aggregation,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -240,9 +246,23 @@ def test_a_tree_of_sums_shrinks_towards_the_driver(partials: int, depth: int) ->
     assert found.levels[-1] <= scale + math.ceil(found.levels[-1] / scale)
 
 
-def test_the_driver_gets_less_than_spark_allows() -> None:
-    for plan in (Plan(TEN, 16), Plan(10**9, 64, partitions=BILLION_TASKS)):
-        assert aggregation(plan, INPUTS).to_driver < 2**30
+@given(partials=st.integers(1, 200_000), group=st.integers(2, 64))
+def test_merging_in_groups_ends_with_one_group(partials: int, group: int) -> None:
+    found = merged_in_groups(partials, 8, group)
+
+    assert found.levels[0] == partials
+    assert found.to_driver <= 8 * group
+    for above, below in pairwise(found.levels):
+        assert above > group
+        assert below == -(-above // group)
+
+
+def test_the_driver_gets_less_than_spark_allows_but_not_from_spark_ml() -> None:
+    limit = 2**30  # the default of spark.driver.maxResultSize
+    many = Plan(10**9, 64, partitions=BILLION_TASKS)
+
+    assert aggregation(many, INPUTS).to_driver < limit / 4
+    assert aggregation(dataclasses.replace(many, notebook=True), INPUTS).to_driver > limit
 
 
 def test_prices_come_from_the_price_file_where_it_knows_them() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from bench.scaling.cluster import Cluster, Stage
 from bench.scaling.inputs import Inputs
 from bench.scaling.plan import (
-    RESULT_BYTES,
     Plan,
     cores,
     image_seconds,
@@ -21,7 +20,7 @@ from bench.scaling.plan import (
 )
 from bench.scaling.prices import node_price, requests_eur
 from bench.scaling.simulation import Run
-from bench.scaling.theory import Aggregation, amdahl, tree_aggregation
+from bench.scaling.theory import Aggregation, amdahl, merged_in_groups, tree_aggregation
 
 
 @dataclass(frozen=True)
@@ -136,17 +135,12 @@ def cluster(plan: Plan, inputs: Inputs) -> Cluster:
 
 
 def aggregation(plan: Plan, inputs: Inputs) -> Aggregation:
-    """The tree of partial Gram matrices: Spark ML's is of depth 2, packed triangles; ours is as
-    deep as keeps the driver's share small."""
+    """The tree of partial Gram matrices; Spark ML's is of depth 2 and holds packed triangles."""
     count = partition_count(plan, inputs)
     width = inputs.features.width
     if plan.notebook:
         return tree_aggregation(count, 8 * width * (width + 1) // 2)
-    found = tree_aggregation(count, inputs.features.gram_bytes)
-    for depth in (3, 4):
-        if found.to_driver > RESULT_BYTES:
-            found = tree_aggregation(count, inputs.features.gram_bytes, depth)
-    return found
+    return merged_in_groups(count, inputs.features.gram_bytes, inputs.tasks.merged)
 
 
 def fit_seconds(plan: Plan, inputs: Inputs) -> float:

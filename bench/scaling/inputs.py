@@ -76,6 +76,7 @@ class Tasks:
         spread: standard deviation of a task's time as a share of it (log-normal).
         project_cpu_seconds: reading, projecting and writing a row in the second pass.
         sum_seconds: unpacking and adding one partial Gram matrix.
+        merged: partial sums that a task of the job merges into one.
     """
 
     per_core: int
@@ -87,6 +88,7 @@ class Tasks:
     straggler_factor: float
     project_cpu_seconds: float
     sum_seconds: float
+    merged: int
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from bench.scaling.inputs import Inputs
 
 SIZES = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "16xlarge": 64}
 BILLION_TASKS = 100_000  # asked for by hand: 10,000 images in each
-RESULT_BYTES = 512 * 2**20  # half of Spark's default spark.driver.maxResultSize
 
 
 @dataclass(frozen=True)

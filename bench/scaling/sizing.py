@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.scaling.estimate import aggregation
 from bench.scaling.inputs import Inputs
 from bench.scaling.plan import (
     BILLION_TASKS,
@@ -13,8 +14,7 @@ from bench.scaling.plan import (
     vcpus,
 )
 from bench.scaling.prices import node_price, requests_eur, storage_eur
-from bench.scaling.table import Table, figure, images, size
-from bench.scaling.theory import tree_aggregation
+from bench.scaling.table import Table, figure, images, percent, size
 
 MILLION, BILLION = 10**6, 10**9
 
@@ -116,27 +116,26 @@ def _eur(amount: float, inputs: Inputs) -> str:
 
 
 def pca(inputs: Inputs) -> Table:
-    """CPU and data of a fit: Gram partials in one pass, and Spark ML over stored features."""
+    """CPU and data of a fit: the job's one pass, and Spark ML over stored features."""
     rows = []
-    width, row_bytes = inputs.features.width, inputs.features.row_bytes
-    triangle = 8 * width * (width + 1) // 2
     each = image_seconds(Plan(MILLION, 1), inputs)
     for count, parts in ((10 * MILLION, None), (BILLION, BILLION_TASKS)):
         parts = partition_count(Plan(count, 1, partitions=parts), inputs)
         for method in ("one-pass", "spark-ml"):
+            notebook = method == "spark-ml"
+            plan = Plan(count, 1, partitions=parts, notebook=notebook)
+            tree = aggregation(plan, inputs)
             fixed, row = inputs.measured.pca_line(method)
-            piece = inputs.features.gram_bytes if method == "one-pass" else triangle
-            trees = [tree_aggregation(parts, piece, depth) for depth in (2, 3)]
-            hours = (fixed + row * count) / 3600
+            seconds = fixed + row * count
             rows.append(
                 [
                     f"{images(count)}, {method}",
-                    figure(hours),
-                    f"{hours * 3600 / (count * each) * 100:.1f} %",
-                    size(0 if method == "one-pass" else 2 * count * row_bytes),
-                    f"{parts:,}",
-                    size(trees[0].moved),
-                    *(size(tree.to_driver) for tree in trees),
+                    figure(seconds / 3600),
+                    percent(seconds / (count * each)),
+                    size(2 * count * inputs.features.row_bytes if notebook else 0),
+                    " > ".join(f"{level:,}" for level in tree.levels),
+                    size(tree.moved),
+                    size(tree.to_driver),
                 ]
             )
     return Table(
@@ -145,10 +144,9 @@ def pca(inputs: Inputs) -> Table:
             "CPU-hours",
             "of the features' CPU",
             "features read again",
-            "partial sums",
+            "partial sums by level",
             "exchanged",
-            "to the driver, depth 2",
-            "depth 3",
+            "to the driver",
         ],
         rows,
     )

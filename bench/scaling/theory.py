@@ -50,6 +50,14 @@ class Aggregation:
     to_driver: int
 
 
+def merged_in_groups(partials: int, size: int, group: int) -> Aggregation:
+    """What the job does: merge so many at a time, until one group is left for the driver."""
+    levels = [partials]
+    while levels[-1] > group:
+        levels.append(math.ceil(levels[-1] / group))
+    return Aggregation(tuple(levels), sum(levels[:-1]) * size, levels[-1] * size)
+
+
 def tree_aggregation(partials: int, size: int, depth: int = 2) -> Aggregation:
     """What Spark's `treeAggregate` does with `partials` results of `size` bytes each.
 
