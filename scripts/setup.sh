@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Makes .venv with exactly what requirements.txt locks. Called by make; safe to call at any time:
-# it does nothing when .venv is up to date, and repairs one whose installation was interrupted.
+# Makes .venv with exactly what requirements.txt locks, or [FOLDER] with what [LOCKED] locks.
+# Called by make; safe to call at any time: it does nothing when the environment is up to date,
+# and repairs one whose installation was interrupted.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly VENV=.venv
+readonly VENV=${1:-.venv}
+readonly LOCKED=${2:-requirements.txt}
 readonly UV_VENV=.venv-uv
 readonly STAMP=$VENV/.millrace-stamp
-readonly NEEDED_MB=3072 # 1.9 GB installed, compiled bytecode, and uv's cache
+readonly INSTALLED="${3:-1.9 GB}"
+readonly NEEDED_MB=${4:-3072} # installed, compiled bytecode, and uv's cache
 readonly STEPS=3
 
 fail() {
@@ -78,7 +81,7 @@ require_disk() {
 }
 
 fingerprint() {
-    cksum requirements.txt scripts/setup.sh | cut -d' ' -f1,2 | tr '\n' ' '
+    cksum "$LOCKED" scripts/setup.sh | cut -d' ' -f1,2 | tr '\n' ' '
 }
 
 up_to_date() {
@@ -96,7 +99,7 @@ install() {
     log=$(mktemp)
     # uv's progress is seen as it comes, but for its list of what it installed, and kept for the error
     if ! UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-60} "$uv" pip sync --python "$VENV/bin/python" \
-        --require-hashes --compile-bytecode requirements.txt 2> >(tee "$log" | grep --line-buffered -v "^ [+-] " >&2); then
+        --require-hashes --compile-bytecode "$LOCKED" 2> >(tee "$log" | grep --line-buffered -v "^ [+-] " >&2); then
         install_failed "$log"
     fi
     rm -f "$log"
@@ -109,11 +112,11 @@ install_failed() {
     rm -f "$1"
     case $said in
     *[Nn]o\ space\ left*) reason="the disk filled up while installing: $NEEDED_MB MB are needed." ;;
-    *Hash\ mismatch* | *hash\ mismatch*) reason="a package is not the one requirements.txt locks (see above); nothing was installed from it." ;;
+    *Hash\ mismatch* | *hash\ mismatch*) reason="a package is not the one $LOCKED locks (see above); nothing was installed from it." ;;
     *error\ sending\ request* | *[Ff]ailed\ to\ fetch* | *dns\ error* | *[Cc]onnect* | *timed\ out*)
         reason="the package registry is unreachable. $(network_hint)"
         ;;
-    *) reason="uv could not install requirements.txt (see above)." ;;
+    *) reason="uv could not install $LOCKED (see above)." ;;
     esac
     fail "$reason"
 }
@@ -135,7 +138,7 @@ main() {
     python=$(find_python)
     step 1 "Python $(version_of "$python"): $python"
     uv=$(find_uv "$python")
-    step 2 "$("$uv" --version); installing the locked packages into $VENV (1.9 GB)"
+    step 2 "$("$uv" --version); installing the locked packages into $VENV ($INSTALLED)"
     install "$python" "$uv"
     step 3 "$VENV is ready"
 }
