@@ -17,8 +17,8 @@ DAGS = sorted((PROJECT / "dags").rglob("*.py"))
 CORE = PROJECT / "plugins" / "millrace"
 INCLUDE = PROJECT / "include"
 AIRFLOW_EDGE = {
-    "runs.py", "jobs/backends.py", "jobs/operator.py", "jobs/trigger.py", "arrivals/trigger.py",
-    "sensors/first_look.py", "sensors/local.py", "sensors/s3.py",
+    "runs.py", "jobs/backends.py", "jobs/clusters.py", "jobs/operator.py", "jobs/trigger.py",
+    "arrivals/trigger.py", "sensors/first_look.py", "sensors/local.py", "sensors/s3.py",
 }  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {
@@ -27,8 +27,9 @@ HEAVY = {
 }  # fmt: skip
 TRAINING_MAY = {
     "numpy", "pandas", "scipy", "sklearn", "skops", "xgboost", "lightgbm", "algorithms", "boosting",
-    "checkpoints", "json_lines", "threshold", "transformation",
+    "checkpoints", "classes", "json_lines", "threshold", "transformation",
 }  # fmt: skip
+SPARK_MAY = {"numpy", "pyarrow", "pyspark", "PIL", "cv2", "onnx", "onnxruntime", "openvino"}
 STORAGE_EDGE = {"lake/s3.py"}
 
 
@@ -155,6 +156,12 @@ def test_what_is_sent_imports_neither_dags_nor_airflow(path: Path) -> None:
 @pytest.mark.parametrize("path", source_files(), ids=name_of)
 def test_what_is_sent_for_training_is_self_contained(path: Path) -> None:
     assert roots(path) <= TRAINING_MAY
+
+
+@pytest.mark.parametrize("path", sorted((INCLUDE / "spark").glob("*.py")), ids=name_of)
+def test_the_spark_job_is_self_contained(path: Path) -> None:
+    beside = {each.stem for each in path.parent.glob("*.py")}
+    assert roots(path) <= SPARK_MAY | beside
 
 
 def test_the_transformation_needs_numpy_and_pandas_only() -> None:
