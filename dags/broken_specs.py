@@ -9,12 +9,12 @@ import re
 
 from airflow.sdk import dag, task
 
-from millrace.datasets import load_specs
+from millrace.datasets import load_image_specs, load_specs
 from millrace.datasets.file import SpecError
 from millrace.settings import Settings
 
 
-def broken(name: str, error: SpecError) -> None:
+def broken(name: str, error: SpecError, kind: str) -> None:
     """Define the DAG of one spec."""
 
     @task
@@ -26,7 +26,7 @@ def broken(name: str, error: SpecError) -> None:
         dag_id=re.sub(r"[^\w.-]", "_", name),
         schedule="@daily",
         catchup=False,
-        tags=["tabular", "broken spec"],
+        tags=[kind, "broken spec"],
         doc_md=f"{__doc__}\n```\n{error}\n```",
     )
     def pipeline() -> None:
@@ -35,5 +35,6 @@ def broken(name: str, error: SpecError) -> None:
     pipeline()
 
 
-for name, error in load_specs(Settings.from_environment().datasets)[1].items():
-    broken(name, error)
+for kind, load in (("tabular", load_specs), ("images", load_image_specs)):
+    for name, error in load(Settings.from_environment().datasets)[1].items():
+        broken(name, error, kind)

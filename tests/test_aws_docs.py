@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from millrace.aws import prices
+from millrace.aws import emr_capacity, prices
 from millrace.aws.images import image_of
 from millrace.aws.policies import FOLDER, NAMES, placeholders
-from millrace.aws.target import EU_REGIONS
+from millrace.aws.target import EU_REGIONS, AwsSettings
 from millrace.settings import PROJECT, Settings, SettingsError
 from millrace.steps.cloudwatch import metric_data
 
@@ -59,7 +59,8 @@ def texts_of_the_code() -> list[str]:
 
 
 def test_documents_every_setting_of_aws() -> None:
-    code = (PROJECT / "plugins/millrace/aws/target.py").read_text(encoding="utf-8")
+    files = ("target.py", "emr_target.py")
+    code = "".join((PROJECT / "plugins/millrace/aws" / name).read_text() for name in files)
     assert set(rows("Settings")) == set(re.findall(r'"(MILLRACE_[A-Z_]+)"', code)) | SHARED
 
 
@@ -92,9 +93,9 @@ def test_the_settings_file_makes_aws_the_engine() -> None:
 
 def test_the_command_lines_give_every_value_of_their_policies() -> None:
     commands = "\n".join(blocks("bash"))
-    (given,) = re.findall(r"^values=\((.*?)\)$", commands, re.MULTILINE | re.DOTALL)
+    given = " ".join(re.findall(r"^values\+?=\((.*?)\)$", commands, re.MULTILINE | re.DOTALL))
     filled = re.findall(r"millrace\.aws\.policies (\S+) ", commands)
-    assert set(filled) == {"worker", "sagemaker", "lambda"}
+    assert set(filled) == {"worker", "sagemaker", "lambda", "worker-emr", "emr-instance"}
     for name in filled:
         wanted = placeholders((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         assert wanted <= set(re.findall(r"(\w+)=", given)), name
@@ -112,6 +113,30 @@ def test_the_prices_are_those_of_the_file() -> None:
         for kind in ("sagemaker_training", "sagemaker_transform")
     }
     assert json.loads(prices.BUILT_IN.read_text())["date"] in section("Prices")
+
+
+def test_what_spark_costs_is_what_the_code_estimates() -> None:
+    target = AwsSettings(region="eu-central-1")
+    said = [line.strip("| ").split(" | ") for line in section("What Spark costs").splitlines()]
+    cells = [each for each in said if len(each) == 4 and each[1].isdigit()]
+    assert len(cells) == 4
+    for images, units, minutes, dollars in cells:
+        count = int(images.replace(",", ""))
+        seconds = emr_capacity.seconds_for(target.emr, count)
+        price = emr_capacity.cluster_hourly(target, emr_capacity.units_for(target.emr, count))
+        assert int(units) == emr_capacity.units_for(target.emr, count)
+        assert minutes == f"{seconds / 60:.0f} min"
+        assert price and dollars == f"${prices.cost(price, seconds):.2f}"
+    for instance in ("c7i.2xlarge", "m7i.2xlarge"):
+        hourly = prices.hourly("emr_step", instance, "eu-central-1")
+        assert f"{hourly:.4f}" in section("What Spark costs")
+
+
+def test_the_settings_of_spark_are_enough() -> None:
+    (most,) = [block for block in blocks("") if "MILLRACE_SAGEMAKER_ROLE" in block]
+    (more,) = [block for block in blocks("") if "MILLRACE_EMR_SERVICE_ROLE" in block]
+    given = dict(line.split("=", 1) for line in (most + more).splitlines())
+    assert Settings.from_environment(given).emr_target().emr.security_configuration
 
 
 def test_the_example_of_own_prices_is_taken(tmp_path: Path) -> None:

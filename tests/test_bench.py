@@ -7,12 +7,16 @@ import datetime as dt
 import json
 import re
 import resource
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from bench import __main__ as command
-from bench import dag_parse, deferred_jobs, job_overhead, preprocess
+from bench import dag_parse, deferred_jobs, image_features, job_overhead, pca, preprocess
 from bench.measure import BenchmarkError, Child, Comparison, figure, in_turns, run_script
+from bench.process_tree import Tree, run_tree
 
 LINE = re.compile(
     r"(?P<name>[a-z0-9_]+): ours (?P<ours>[\d.]+) (?P<unit>[\w/]+), "
@@ -59,7 +63,8 @@ def test_help_lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
     for name, what in command.benchmarks().items():
         assert re.search(rf"^  {name} +{re.escape(what)}$", said, re.MULTILINE)
     assert {
-        "dag_parse", "deferred_jobs", "job_overhead", "preprocess", "titanic_run"
+        "dag_parse", "deferred_jobs", "image_features", "job_overhead", "pca", "preprocess",
+        "titanic_run",
     } <= set(command.benchmarks())  # fmt: skip
 
 
@@ -171,3 +176,81 @@ def test_a_failing_script_is_an_error_with_its_last_lines(
 
     with pytest.raises(BenchmarkError, match=r"broken.py ended with 1:\nno such luck"):
         run_script("broken.py")
+
+
+FAMILY = r"""
+import os, subprocess, sys, time
+busy = "import time\nwhile time.process_time() < 1: pass"
+held = f"held = b'x' * (150 * 2**20); {busy}"
+children = [subprocess.Popen([sys.executable, "-c", held]) for _ in range(2)]
+for child in children:
+    child.wait()
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(left.pid)
+"""
+
+
+def test_a_whole_tree_of_processes_is_measured_and_ended() -> None:
+    tree = run_tree([sys.executable, "-c", FAMILY], {})
+
+    assert tree.seconds > 1
+    assert 300 < tree.peak_mb < 450
+    assert 1 < tree.cpu < 4  # 2 and the start-up, less what the last sample missed
+    left = Path("/proc", tree.output.strip())
+    deadline = time.monotonic() + 5
+    while left.exists() and "(zombie)" not in (left / "status").read_text():
+        assert time.monotonic() < deadline, "a process of the tree is left"
+        time.sleep(0.05)
+
+
+def test_cpu_between_two_moments_lies_on_the_line_between_the_samples() -> None:
+    tree = Tree(100.0, 4.0, 0, ((102.0, 4.0), (104.0, 5.0)), "")
+
+    assert tree.cpu_between(100, 104) == tree.cpu_between(90, 200) == 5
+    assert tree.cpu_between(101, 103) == pytest.approx(2.5)
+
+
+def test_a_tree_that_fails_is_an_error_with_its_last_lines() -> None:
+    with pytest.raises(BenchmarkError, match=r"ended with 1:\nno such luck"):
+        run_tree([sys.executable, "-c", "raise SystemExit('no such luck')"], {})
+
+
+@pytest.mark.integration
+def test_pca_at_its_smallest() -> None:
+    found = {result.name: result for result in pca.run(rows=2000, width=64, components=5)}
+
+    assert list(found) == ["pca_cpu", "pca_time", "pca_memory", "pca_agreement"]
+    assert all(LINE.fullmatch(str(result)) for result in found.values())
+    assert found["pca_agreement"].ours > found["pca_agreement"].other
+    assert found["pca_cpu"].ours > 0
+
+
+@pytest.mark.integration
+def test_image_features_at_its_smallest(project: Path) -> None:
+    made = subprocess.run(
+        [project / "scripts" / "setup_keras.sh"], capture_output=True, text=True, timeout=900
+    )
+    if "registry is unreachable" in made.stderr:
+        pytest.skip(f"TensorFlow cannot be installed: {made.stderr.strip().splitlines()[-1]}")
+    assert made.returncode == 0, made.stderr
+
+    results = list(image_features.run(images=48, growth=(1, 2), partitions=2))
+
+    found = {result.name.removeprefix("image_features_"): result for result in results}
+    assert [name for name in found if "bf16" not in name and "running" not in name] == [
+        "speed", "cpu", "job", "job_cpu", "memory", "agreement", "of_raw", "of_raw_cpu",
+        "int8_speed", "int8_error", "growth_time_2x", "growth_memory_2x",
+    ]  # fmt: skip
+    assert all(LINE.fullmatch(str(result)) for result in results)
+    assert found["agreement"].ours < found["agreement"].other
+    assert found["job"].ours < found["job"].other
+    assert found["of_raw"].ours < found["of_raw"].other
+
+
+def test_image_features_without_keras_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_features, "KERAS", tmp_path / "python")
+
+    with pytest.raises(BenchmarkError, match=r"there is no .*; run scripts/setup_keras.sh"):
+        next(image_features.run())

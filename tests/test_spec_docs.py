@@ -11,9 +11,19 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from millrace.datasets import DatasetSpec, columns, features, load_spec, models, spec
+from millrace.datasets import (
+    DatasetSpec,
+    ImageSpec,
+    columns,
+    features,
+    images,
+    load_any_spec,
+    models,
+    spec,
+)
 from millrace.datasets.parts import Part
-from millrace.metrics import METRICS
+from millrace.datasets.pipeline import PipelineSpec
+from millrace.metrics import CLASS_METRICS, METRICS
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "spec.md").read_text(encoding="utf-8")
 FEATURES = get_args(get_args(features.Engineered)[0])
@@ -27,6 +37,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "candidates": models.Candidate,
     "decision": models.Decision,
     "gates": models.Gate,
+    "A data set of images": ImageSpec,
+    "image files": images.ImageFiles,
+    "views": images.ViewSplit,
+    "candidates for classes": images.ClassCandidate,
 }
 every_section = pytest.mark.parametrize("title", SECTIONS)
 
@@ -84,10 +98,10 @@ def test_every_section_has_an_example_of_its_own(title: str) -> None:
 def test_every_model_of_the_spec_has_a_section() -> None:
     parts = {
         model
-        for module in (columns, features, models, spec)
+        for module in (columns, features, models, spec, images)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, Part)
-        and not model.__name__.startswith("_") and model is not Part
+        and not model.__name__.startswith("_") and model not in (Part, PipelineSpec)
     }  # fmt: skip
     assert parts == set(SECTIONS.values())
 
@@ -99,6 +113,9 @@ def test_every_model_of_the_spec_has_a_section() -> None:
         get_args(models.Algorithm),
         get_args(columns.Impute),
         METRICS,
+        CLASS_METRICS,
+        get_args(images.ClassAlgorithm),
+        get_args(images.Precision),
         get_args(columns.Raw.model_fields["duplicate_rows"].annotation),
     ],
 )
@@ -106,12 +123,22 @@ def test_names_each_choice(choices: tuple[str, ...]) -> None:
     assert [choice for choice in choices if f"`{choice}`" not in PAGE] == []
 
 
+def first_of(place: int) -> int:
+    """The complete example that the example at this place belongs to."""
+    return max(n for n in complete_examples() if n <= place)
+
+
+def complete_examples() -> list[int]:
+    return [place for place, text in enumerate(examples()) if "\nowner:" in text]
+
+
 @pytest.mark.parametrize("place", range(len(examples())))
 def test_the_examples_load(place: int, tmp_path: Path) -> None:
-    """The first is a whole file; each other one replaces sections of it."""
+    """Complete examples are whole files; those that follow replace sections of them."""
     path = tmp_path / "example.yaml"
-    complete, example = examples()[0], examples()[place]
-    if place:
+    first = first_of(place)
+    complete, example = examples()[first], examples()[place]
+    if place != first:
         names = re.findall(r"^(\w+):", example, re.MULTILINE)
         for name in [*names, *({"features"} if "columns" in names else ())]:
             complete = re.sub(
@@ -119,11 +146,13 @@ def test_the_examples_load(place: int, tmp_path: Path) -> None:
             )
         example = complete + "\n" + example
     path.write_text(example, encoding="utf-8")
-    spec = load_spec(path)
+    spec = load_any_spec(path)
     for name in yaml.safe_load(examples()[place]):
         assert name in spec.model_fields_set
 
 
-def test_the_complete_example_shows_every_section() -> None:
-    shown = set(yaml.safe_load(examples()[0]))
-    assert shown == set(DatasetSpec.model_fields) - {"name"}
+def test_the_complete_examples_show_every_section() -> None:
+    kinds = (DatasetSpec, ImageSpec)
+    for place, kind in zip(complete_examples(), kinds, strict=True):
+        shown = set(yaml.safe_load(examples()[place]))
+        assert shown == set(kind.model_fields) - {"name"}

@@ -2,7 +2,7 @@
 
 The steps and the code are those of the pipeline, and so is what they publish: the DAG's own tasks
 find their work done. A partition whose awaited files are not all there is left alone, and one that
-is too large for the function is left to the DAG.
+is too large for the function is left to the DAG, and so are images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import boto3
 
 from millrace.arrivals.events import read_events
 from millrace.arrivals.partitions import Arrival, arrival_of
-from millrace.datasets import DatasetSpec, load_specs
+from millrace.datasets import DatasetSpec, load_image_specs, load_specs
 from millrace.errors import MillraceError
 from millrace.lake import Store, open_store
 from millrace.settings import Settings
@@ -52,7 +52,8 @@ def handle(event: Any, context: Any) -> dict[str, list[str]]:
     specs, broken = load_specs(settings.datasets)
     for error in broken.values():
         log.error("%s", error)
-    reading = read_events([event], settings.lake, {*specs, *broken})
+    images = {name for found in load_image_specs(settings.datasets) for name in found}
+    reading = read_events([event], settings.lake, {*specs, *broken, *images})
     for reason in reading.ignored:
         log.info("Ignored %s", reason)
     store = open_store(settings.lake, boto3.client("s3"))
@@ -60,6 +61,9 @@ def handle(event: Any, context: Any) -> dict[str, list[str]]:
     failed: list[str] = []
     for dataset, partition in sorted({(each.dataset, each.partition) for each in reading.uploads}):
         name = f"{dataset}/{partition}"
+        if dataset in images:
+            log.info("Left %s to its DAG: it holds images.", name)
+            continue
         try:
             if dataset in broken:
                 raise broken[dataset]

@@ -1,7 +1,7 @@
 """The algorithms a candidate can name: fit, predict, save and load, in formats that run no code.
 
 Self-contained and good for Python 3.9: it is sent to where training and inference run. A model is
-whatever `fit` returns; `predict` gives the probability of the positive class.
+whatever `fit` returns; `predict` gives the probability of the positive class, or one of each class.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import numpy as np
 import boosting
 from boosting import THREADS
 from checkpoints import Checkpoints
+from classes import softmax
 
 FORMATS = {"xgboost": "model.ubj", "lightgbm": "model.txt"}  # else skops
 # What a skops file may hold besides plain scikit-learn and numpy types: the C struct of a tree.
 TRUSTED = ("sklearn.tree._tree.Tree",)
+LINES = ("logistic_regression", "multinomial_logistic_regression")
 
 
 def model_file(algorithm: str) -> str:
@@ -38,7 +40,7 @@ def fit(
     seed: int,
     kept: Checkpoints | None = None,
 ) -> Any:
-    """Train one model on `x` (float64, rows by features) and `y` (0/1).
+    """Train one model on `x` (float64, rows by features) and `y` (0/1, or the class's number).
 
     Boosted trees go on from the checkpoint in `kept`, and keep theirs there.
 
@@ -59,7 +61,7 @@ def _fit_scikit_learn(
     from sklearn.preprocessing import StandardScaler
 
     estimator = _estimator(algorithm, hyperparameters, seed)
-    if algorithm == "logistic_regression":
+    if algorithm in LINES:
         return make_pipeline(StandardScaler(), estimator).fit(x, y)
     estimator.fit(x, y)
     if algorithm == "random_forest":
@@ -74,6 +76,7 @@ def _estimator(algorithm: str, hyperparameters: dict[str, Any], seed: int) -> An
 
     makers: dict[str, Any] = {
         "logistic_regression": LogisticRegression,
+        "multinomial_logistic_regression": LogisticRegression,
         "decision_tree": DecisionTreeClassifier,
         "random_forest": lambda **given: RandomForestClassifier(**{"n_jobs": THREADS, **given}),
     }
@@ -86,7 +89,7 @@ def _estimator(algorithm: str, hyperparameters: dict[str, Any], seed: int) -> An
 
 
 def predict(algorithm: str, model: Any, x: np.ndarray) -> np.ndarray:
-    """Probability of the positive class, float64 of shape (rows,).
+    """Probability of the positive class, float64 of shape (rows,); of several classes, of each.
 
     A row gets the same bits alone and among others, whatever the number of threads.
     """
@@ -96,6 +99,8 @@ def predict(algorithm: str, model: Any, x: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict(x), dtype="float64")
     if algorithm == "logistic_regression":
         return _logistic(model, x)
+    if algorithm == "multinomial_logistic_regression":
+        return _multinomial(model, x)
     return np.asarray(model.predict_proba(x)[:, 1], dtype="float64")
 
 
@@ -110,11 +115,23 @@ def _logistic(model: Any, x: np.ndarray) -> np.ndarray:
     return np.asarray(expit(margin), dtype="float64")
 
 
+def _multinomial(model: Any, x: np.ndarray) -> np.ndarray:
+    """Probabilities of shape (rows, classes), summed column by column as in `_logistic`."""
+    scaler, estimator = model
+    intercepts, weights = estimator.intercept_, estimator.coef_
+    if len(weights) == 1:  # of two classes, scikit-learn keeps one line
+        intercepts, weights = np.append(0.0, intercepts), np.vstack([0 * weights, weights])
+    margins = np.tile(intercepts, (len(x), 1))
+    for column, weight in zip(scaler.transform(x).T, weights.T):
+        margins += column[:, None] * weight
+    return softmax(margins)
+
+
 def importance(algorithm: str, model: Any, names: Sequence[str]) -> list[tuple[str, float]]:
     """Share of each feature, largest first.
 
     Gain for boosted trees, impurity decrease for trees and forests, the absolute coefficient of the
-    standardised feature for logistic regression.
+    standardised feature for logistic regression (the mean over classes where there are several).
     """
     if algorithm == "xgboost":
         gains = model.get_score(importance_type="total_gain")
@@ -123,6 +140,8 @@ def importance(algorithm: str, model: Any, names: Sequence[str]) -> list[tuple[s
         values = np.asarray(model.feature_importance("gain"))
     elif algorithm == "logistic_regression":
         values = np.abs(model[-1].coef_[0])
+    elif algorithm == "multinomial_logistic_regression":
+        values = np.abs(model[-1].coef_).mean(axis=0)
     else:
         values = model.feature_importances_
     shares = values / (values.sum() or 1.0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 SAGEMAKER_FOLDER = Path("/opt/ml/checkpoints")  # there only where the job has a CheckpointConfig
-CODE = ("algorithms.py", "boosting.py", "checkpoints.py", "train.py")
+CODE = ("algorithms.py", "boosting.py", "checkpoints.py", "classes.py", "train.py")
 DIGEST = hashlib.sha256().digest_size
 
 

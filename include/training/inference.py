@@ -6,7 +6,8 @@ header (in the order of `inputs` in transformation.json), as JSON records or as 
 (json_lines.py). The transformation that was fitted with the model is applied here.
 
 As a process: `inference.py --model-dir M --input test.csv --output predictions.csv` reads CSV whose
-first field is a row id and writes `id,probability`, as batch transform does when it joins.
+first field is a row id and writes `id,probability`, as batch transform does when it joins; a model
+of several classes answers with a probability of each, in the order of `classes` in model.json.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import pandas as pd
 import transformation
 
 import algorithms
+import classes
 import json_lines
 
 log = logging.getLogger("inference")
@@ -52,7 +54,7 @@ class Model:
         return [item["name"] for item in self.state["inputs"]]
 
     def probability(self, frame: pd.DataFrame) -> np.ndarray:
-        """Probability of the positive class for raw rows, shape (rows,)."""
+        """Probability of the positive class for raw rows; of several, shape (rows, classes)."""
         matrix = transformation.apply(self.state, transformation.columns_of(self.state, frame))
         return algorithms.predict(self.facts["algorithm"], self.estimator, matrix)
 
@@ -86,7 +88,7 @@ def input_fn(body: str | bytes, content_type: str) -> pd.DataFrame | json_lines.
 
 
 def predict_fn(data: pd.DataFrame | json_lines.Lines | str, model: Model) -> np.ndarray:
-    """Probability of the positive class for each row of a parsed request."""
+    """Probability of the positive class, or of each class, for each row of a parsed request."""
     if isinstance(data, json_lines.Lines):
         return model.probability(json_lines.parse(data, model.inputs))
     if not isinstance(data, str):
@@ -104,6 +106,8 @@ def output_fn(prediction: np.ndarray, accept: str) -> str:
         return json.dumps({"probability": prediction.tolist()})
     if kind == json_lines.KIND:
         return json_lines.dump(prediction)
+    if prediction.ndim == 2:
+        return "".join(",".join(map(repr, row)) + "\n" for row in prediction.tolist())
     return "".join(f"{value!r}\n" for value in prediction.tolist())
 
 
@@ -129,8 +133,9 @@ class PyfuncModel:
         self.model = model
 
     def predict(self, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Probability of the positive class, one row a raw row."""
-        return pd.DataFrame({"probability": self.model.probability(frame)})
+        """Probability of the positive class, or of each class by name; one row a raw row."""
+        probability = self.model.probability(frame)
+        return pd.DataFrame(classes.named(probability, self.model.facts.get("classes", [])))
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:
@@ -157,9 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ):
         for frame in read_csv(source, ["", *model.inputs], CHUNK):
             probability = model.probability(frame)
-            pd.DataFrame({"id": frame[""], "p": probability}).to_csv(
-                output, header=False, index=False
-            )
+            columns = classes.columns_of(probability, "p", "p_")
+            pd.DataFrame({"id": frame[""], **columns}).to_csv(output, header=False, index=False)
             done += len(frame)
             if time.monotonic() - told > REPORT_EVERY:
                 told = time.monotonic()

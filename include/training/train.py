@@ -1,7 +1,8 @@
 """Train one candidate: SageMaker script mode, and the same file as a local child process.
 
     SM_CHANNEL_TRAIN    folder with train.csv (target first, then the features; one header row)
-                        and transformation.json, which travels with the model
+                        and transformation.json (with `classes` where there are several); all
+                        files but train.csv travel with the model
     SM_MODEL_DIR        receives the model, transformation.json and model.json
     SM_OUTPUT_DATA_DIR  receives cross_validation.csv: the out-of-fold predictions
     SM_CHECKPOINT_DIR   keeps finished folds and boosting rounds for the next attempt, should this
@@ -30,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 import algorithms
+import classes
 from checkpoints import Checkpoints, checkpoints_of, default_folder
 from threshold import choose_threshold
 
@@ -43,20 +45,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options, hyperparameters = parse(arguments)
     names, x, y = read_channel(Path(options.train))
     log.info("Training %s with %s.", options.algorithm, hyperparameters or "its defaults")
-    log.info("%s rows, %d features, %.2f %% positive.", f"{len(y):,}", len(names), 100 * y.mean())
-    folds = fold_count(y, options.folds)
+    state = json.loads((Path(options.train) / "transformation.json").read_text(encoding="utf-8"))
+    labels = classes.classes_of(options.algorithm, state)
+    if labels:
+        classes.check_rows(y, labels)
+    told = f"{len(labels)} classes" if labels else f"{100 * y.mean():.2f} % positive"
+    log.info("%s rows, %d features, %s.", f"{len(y):,}", len(names), told)
+    folds = fold_count(y, options.folds, len(labels) or 2)
     kept = kept_of(options, hyperparameters)
     out_of_fold = cross_validate(options, hyperparameters, x, y, folds, kept) if folds else None
-    threshold, rule = choose_threshold(options, y, out_of_fold)
+    threshold, rule = None, classes.RULE
+    if not labels:
+        threshold, rule = choose_threshold(options, y, out_of_fold)
     model = algorithms.fit(options.algorithm, hyperparameters, x, y, options.seed, kept)
     folder = Path(options.model_dir)
     folder.mkdir(parents=True, exist_ok=True)
     algorithms.save(options.algorithm, model, folder)
-    shutil.copyfile(Path(options.train) / "transformation.json", folder / "transformation.json")
+    copy_companions(Path(options.train), folder)
     facts = {
         "algorithm": options.algorithm,
         "hyperparameters": hyperparameters,
         "features": names,
+        **({"classes": labels} if labels else {}),
         "threshold": threshold,
         "threshold_rule": rule,
         "rows": len(y),
@@ -66,7 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     save_out_of_fold(Path(options.output_data_dir), y, out_of_fold)
-    log.info("Trained in %.1f s. Threshold %.4f: %s.", time.monotonic() - started, threshold, rule)
+    decision = f"Threshold {threshold:.4f}: {rule}" if threshold is not None else f"Says {rule}"
+    log.info("Trained in %.1f s. %s.", time.monotonic() - started, decision)
+
+
+def copy_companions(channel: Path, folder: Path) -> None:
+    """Copy what travels with the model: every file beside train.csv."""
+    for path in sorted(channel.iterdir()):
+        if path.is_file() and path.name != "train.csv":
+            shutil.copyfile(path, folder / path.name)
 
 
 def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any]]:
@@ -117,7 +135,7 @@ def kept_of(options: argparse.Namespace, hyperparameters: dict[str, Any]) -> Che
 
 
 def read_channel(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Feature names, features (float64) and target (0/1) of train.csv."""
+    """Feature names, features (float64) and target (0/1 or class numbers) of train.csv."""
     # Exact numbers are the default of pandas 3, and an option before.
     exact = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
     frame = pd.read_csv(folder / "train.csv", **exact)
@@ -125,9 +143,9 @@ def read_channel(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     return list(frame.columns[1:]), x, frame.iloc[:, 0].to_numpy(dtype="int64")
 
 
-def fold_count(y: np.ndarray, wanted: int) -> int:
-    """As many folds as wanted and as the rarer class allows; 0 where it allows none."""
-    folds = min(wanted, int(np.bincount(y, minlength=2).min()))
+def fold_count(y: np.ndarray, wanted: int, labels: int = 2) -> int:
+    """As many folds as wanted and as the rarest class allows; 0 where it allows none."""
+    folds = min(wanted, int(np.bincount(y, minlength=labels).min()))
     return folds if folds >= 2 else 0
 
 
@@ -139,15 +157,16 @@ def cross_validate(
     folds: int,
     kept: Checkpoints,
 ) -> np.ndarray:
-    """Out-of-fold probabilities of the train split, shape (rows,)."""
+    """Out-of-fold probabilities of the train split, shape (rows,) or (rows, classes)."""
     from sklearn.model_selection import StratifiedKFold
 
-    probability = np.empty(len(y))
+    several = options.algorithm in classes.ALGORITHMS
+    probability = np.empty((len(y), int(y.max()) + 1) if several else len(y))
     splitter = StratifiedKFold(folds, shuffle=True, random_state=options.seed)
     for number, (inside, outside) in enumerate(splitter.split(x, y), start=1):
         started = time.monotonic()
         if (known := kept.read(f"fold-{number}")) is not None:
-            probability[outside] = np.frombuffer(known)
+            probability[outside] = np.frombuffer(known).reshape(-1, *probability.shape[1:])
             log.info("Cross-validation: fold %d of %d was done before.", number, folds)
             continue
         model = algorithms.fit(
@@ -164,10 +183,12 @@ def cross_validate(
     return probability
 
 
-def scores(y: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:
-    """Out-of-fold scores, for the log and the report."""
+def scores(y: np.ndarray, probability: np.ndarray, threshold: float | None) -> dict[str, float]:
+    """Out-of-fold scores, for the log and the report; several classes have no threshold."""
     from sklearn import metrics
 
+    if threshold is None:
+        return classes.scores(y, probability)
     said = probability >= threshold
     found = {
         "accuracy": metrics.accuracy_score(y, said),
@@ -188,7 +209,8 @@ def save_out_of_fold(folder: Path, y: np.ndarray, probability: np.ndarray | None
     """Write the out-of-fold predictions, in the order of train.csv."""
     if probability is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        frame = pd.DataFrame({"target": y, "probability": probability})
+        columns = classes.columns_of(probability, "probability", "p_")
+        frame = pd.DataFrame({"target": y, **columns})
         frame.to_csv(folder / "cross_validation.csv", index=False)
 
 

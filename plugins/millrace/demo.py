@@ -19,16 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from millrace.airflow_api import AirflowApi
-from millrace.datasets import DatasetSpec, load_specs
+from millrace.datasets import AnySpec, load_image_specs, load_specs
 from millrace.errors import MillraceError
 from millrace.lake import Place, Store, open_store, require_published
-from millrace.samples import SAMPLES, write_sample
+from millrace.samples import IMAGE_SAMPLES, SAMPLES, write_images, write_sample
 from millrace.settings import Settings
 from millrace.stack import Stack, terminate_as_exit
 
 RUN_TIMEOUT = 900  # seconds one pipeline may take
 OWN = ("MILLRACE_LAKE", "MLFLOW_TRACKING_URI")  # settings the demo has of its own
-SHOWN_METRICS = ("accuracy", "f1", "roc_auc")
+SHOWN_METRICS = ("accuracy", "top_3_accuracy", "f1", "roc_auc")
+LISTED = 3  # names of delivered files that are told
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,10 @@ def deliver(
     data: Path | None,
     partition: str,
     names: Collection[str] | None = None,
-) -> dict[str, DatasetSpec]:
+) -> dict[str, AnySpec]:
     """Put the raw files of every data set into the lake; returns the specs that have some.
+
+    The marker that a spec waits for comes last.
 
     Args:
         names: data sets to deliver; by default all.
@@ -99,33 +102,55 @@ def deliver(
     Raises:
         MillraceError: a spec is broken, or there is no file for any.
     """
-    specs, broken = load_specs(settings.datasets)
-    if broken:
-        raise MillraceError("\n".join(str(error) for error in broken.values()))
-    delivered = {}
-    for name, spec in specs.items():
-        if names is not None and name not in names:
-            continue
-        files = sorted((data / name).glob(spec.raw.files)) if data else []
-        if not files and (data or name not in SAMPLES):
-            continue
-        place = str(Place("raw", name, partition))
-        folder = store.workspace(place)
-        if data is None:
-            path = write_sample(name, folder)
-            print(f"{name}: drew {SAMPLES[name].rows:,} sample rows into {path.name}")
-        for file in files:
-            shutil.copyfile(file, folder / file.name)
-        if files:
-            print(f"{name}: {', '.join(file.name for file in files)} from {data}/{name}")
-        store.store(folder, place)
-        delivered[name] = spec
+    specs: dict[str, AnySpec] = {}
+    for load in (load_specs, load_image_specs):
+        found, broken = load(settings.datasets)
+        if broken:
+            raise MillraceError("\n".join(str(error) for error in broken.values()))
+        specs.update(found)
+    delivered = {
+        name: spec
+        for name, spec in specs.items()
+        if (names is None or name in names) and _deliver(spec, store, data, partition)
+    }
     if not delivered:
         raise MillraceError(
             f"{data} holds no raw files; lay them out as <dataset>/<files>, with a folder for"
             f" one or more of {', '.join(specs)}"
         )
     return delivered
+
+
+def _deliver(spec: AnySpec, store: Store, data: Path | None, partition: str) -> bool:
+    """Put the raw files of one data set into the lake; False where there are none."""
+    name = spec.name
+    files = sorted((data / name).glob(spec.raw.files)) if data else []
+    if not files and (data or name not in {*SAMPLES, *IMAGE_SAMPLES}):
+        return False
+    place = str(Place("raw", name, partition))
+    folder = store.workspace(place)
+    for file in files:
+        target = folder / file.relative_to(data / name) if data else folder
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    if files:
+        print(f"{name}: {_listed([file.name for file in files])} from {data}/{name}")
+    elif name in SAMPLES:
+        path = write_sample(name, folder)
+        print(f"{name}: drew {SAMPLES[name].rows:,} sample rows into {path.name}")
+    else:
+        print(f"{name}: drew {write_images(name, folder):,} sample images")
+    store.store(folder, place)
+    if spec.raw.ready and not set("*?[") & set(spec.raw.ready):
+        marker = f"{place}/{spec.raw.ready}"
+        present = store.read(marker)
+        store.replace(marker, b"", present[1] if present else None)
+    return True
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - LISTED:,} more files" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 def run_all(
@@ -191,7 +216,8 @@ def failed_log(api: AirflowApi, name: str, run_id: str) -> str:
 
 def table(outcomes: list[Outcome]) -> str:
     """The result of the demo: a line a data set, then the reports and what went wrong."""
-    header = ("data set", "winner", *SHOWN_METRICS, "gates", "champion", "seconds")
+    titles = (metric.removesuffix("_accuracy") for metric in SHOWN_METRICS)
+    header = ("data set", "winner", *titles, "gates", "champion", "seconds")
     rows = [header, *(_cells(outcome) for outcome in outcomes)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(header))]
     rows.insert(1, tuple("-" * width for width in widths))
@@ -222,11 +248,15 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     return (
         outcome.dataset,
         facts["winner"],
-        *(f"{facts['metrics'][metric]:.4f}" for metric in SHOWN_METRICS),
+        *(_shown(facts["metrics"].get(metric)) for metric in SHOWN_METRICS),
         f"{held} of {len(facts['gates'])} hold",
         "yes" if facts["champion"] else f"no: {facts['reasons']}",
         f"{outcome.seconds:.0f}",
     )
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 if __name__ == "__main__":

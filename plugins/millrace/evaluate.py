@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from millrace.metrics import LOWER_IS_BETTER, METRICS
+from millrace.metrics import EVERY_METRIC, LOWER_IS_BETTER, METRICS
 
 Floats = NDArray[np.float64]
 
@@ -98,8 +98,8 @@ def curves(
 
 def compare(evaluations: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
     """The evaluations ranked best first by `evaluation["metrics"][metric]`, ties by name."""
-    if metric not in METRICS:
-        raise ValueError(f"cannot rank by {metric!r}: use one of {', '.join(METRICS)}")
+    if metric not in EVERY_METRIC:
+        raise ValueError(f"cannot rank by {metric!r}: use one of {', '.join(EVERY_METRIC)}")
     sign = 1 if metric in LOWER_IS_BETTER else -1
     for evaluation in evaluations:
         if not np.isfinite(evaluation["metrics"].get(metric, np.nan)):

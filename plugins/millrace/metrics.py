@@ -1,6 +1,10 @@
-"""The metrics of a binary classifier, and which way each one is better. Light: imports nothing."""
+"""The metrics of classifiers, and which way each one is better. Light: imports nothing."""
 
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier_score")
+"""Of two classes."""
+CLASS_METRICS = ("accuracy", "top_3_accuracy", "macro_f1", "log_loss")
+"""Of any number of classes."""
+EVERY_METRIC = tuple(dict.fromkeys((*METRICS, *CLASS_METRICS)))
 LOWER_IS_BETTER = frozenset({"log_loss", "brier_score"})
 
 
@@ -17,5 +21,5 @@ def at_least_as_good(metric: str, a: float, b: float) -> bool:
 
 
 def _known(metric: str) -> None:
-    if metric not in METRICS:
-        raise ValueError(f"unknown metric {metric!r}: use one of {', '.join(METRICS)}")
+    if metric not in EVERY_METRIC:
+        raise ValueError(f"unknown metric {metric!r}: use one of {', '.join(EVERY_METRIC)}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import CronPartitionTimetable, Param, get_current_context
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from millrace.datasets import DatasetSpec
+from millrace.datasets import AnySpec, ImageSpec
 from millrace.datasets.docs import describe_spec
 from millrace.errors import MillraceError
 from millrace.lake import Store, open_store
@@ -46,21 +46,26 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def dag_options(spec: DatasetSpec) -> dict[str, Any]:
+def dag_options(spec: AnySpec) -> dict[str, Any]:
     """The arguments of `@dag` for one data set."""
     return {
         "dag_id": spec.name,
         "catchup": False,
         "max_active_runs": 16,  # runs that wait for their files count too
         "params": form(spec),
-        "tags": ["tabular", *spec.tags],
+        "tags": list(dict.fromkeys((kind_of(spec), *spec.tags))),
         "doc_md": describe_spec(spec),
         "default_args": {**DEFAULTS, "owner": spec.owner},
         "user_defined_macros": {"partition_of": partition_of},
     }
 
 
-def schedule_of(spec: DatasetSpec) -> CronPartitionTimetable | None:
+def kind_of(spec: AnySpec) -> str:
+    """What a data set is made of, as a tag of its DAG."""
+    return "images" if isinstance(spec, ImageSpec) else "tabular"
+
+
+def schedule_of(spec: AnySpec) -> CronPartitionTimetable | None:
     """Run at each tick of the spec's cron for the partition of that day, from the next tick on."""
     if spec.schedule is None:
         return None
@@ -74,7 +79,7 @@ def schedule_of(spec: DatasetSpec) -> CronPartitionTimetable | None:
     )
 
 
-def form(spec: DatasetSpec) -> dict[str, Param]:
+def form(spec: AnySpec) -> dict[str, Param]:
     """What a person can choose when starting a run."""
     names = list(spec.candidates)
     return {
@@ -84,7 +89,7 @@ def form(spec: DatasetSpec) -> dict[str, Param]:
         ),
         "engine": Param(
             "auto", enum=["auto", "local", "aws"],
-            description="Where training and predictions run;"
+            description=f"Where {_where(spec)} run;"
             f" auto is {engine_of('auto', Settings.from_environment())} here",
         ),
         "candidates": Param(
@@ -99,6 +104,11 @@ def form(spec: DatasetSpec) -> dict[str, Param]:
             False, type="boolean", description="Make outputs anew even where published ones answer",
         ),
     }  # fmt: skip
+
+
+def _where(spec: AnySpec) -> str:
+    more = "Spark, " if isinstance(spec, ImageSpec) else ""
+    return f"{more}training and predictions"
 
 
 def partition_of(dag_run: Any, params: Mapping[str, Any]) -> str:
@@ -122,7 +132,7 @@ def partition_of(dag_run: Any, params: Mapping[str, Any]) -> str:
     return str(found)
 
 
-def this_run(spec: DatasetSpec) -> Run:
+def this_run(spec: AnySpec) -> Run:
     """The run that the current task belongs to."""
     from millrace.steps.run import Run
 
@@ -139,6 +149,7 @@ def this_run(spec: DatasetSpec) -> Run:
         run_id=dag_run.run_id,
         started=dag_run.start_date,
         client=partial(aws_client, settings),
+        keys=partial(aws_variables, settings),
         promote=params["promote"],
         backfill=dag_run.run_type == "backfill",
         again=params["again"],
@@ -179,6 +190,24 @@ def aws_client(settings: Settings, service: str) -> Any:
     ).get_conn()
 
 
+def aws_variables(settings: Settings) -> dict[str, str]:
+    """Variables with which a process reaches S3 as the Airflow connection does.
+
+    Temporary keys are not renewed: they last for the hour or more that they are given for.
+    """
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    hook = AwsBaseHook(settings.aws_connection, client_type="s3", region_name=settings.aws_region)
+    client, keys = hook.get_conn(), hook.get_credentials()
+    region, endpoint = client.meta.region_name, hook.conn_config.get_service_endpoint_url("s3")
+    found = {
+        "AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_SESSION_TOKEN": keys.token, "AWS_REGION": region, "AWS_DEFAULT_REGION": region,
+        "AWS_ENDPOINT_URL": endpoint,
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value}
+
+
 def still_waits(task: Waiting) -> bool:
     """Whether a task waits for its job, or will in another try."""
     states = get_current_context()["ti"].get_task_states(
@@ -188,7 +217,7 @@ def still_waits(task: Waiting) -> bool:
     return any(state is None or state in WAITING for state in found.values())
 
 
-def raw_sensor(spec: DatasetSpec, task_id: str) -> BaseSensorOperator:
+def raw_sensor(spec: AnySpec, task_id: str) -> BaseSensorOperator:
     """A deferrable sensor on the partition's raw files, by the provider of the lake."""
     settings = Settings.from_environment()
     awaited = spec.raw.ready or spec.raw.files

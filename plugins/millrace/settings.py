@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from millrace.aws.target import AwsSettings
-from millrace.variables import SettingsError, folder, seconds
+from millrace.variables import SettingsError, folder, matching, seconds
 
 __all__ = ["PROJECT", "AwsSettings", "Settings", "SettingsError"]
 
@@ -33,6 +33,7 @@ class Settings:
         job_timeout: seconds that one training or transform job may run.
         poll_interval: seconds between two questions to AWS about a running job.
         aws_connection: Airflow connection used for an S3 lake and for all jobs on AWS.
+        spark_memory: memory of the JVM of a local Spark, such as `2g`.
         aws: where on AWS the pipelines run; None where nothing of it is set.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     job_timeout: float
     poll_interval: float
     aws_connection: str
+    spark_memory: str = "2g"
     aws: AwsSettings | None = None
 
     @classmethod
@@ -63,8 +65,12 @@ class Settings:
             job_timeout=seconds(environment, "MILLRACE_JOB_TIMEOUT", 3600),
             poll_interval=seconds(environment, "MILLRACE_POLL_INTERVAL", 15),
             aws_connection=environment.get("MILLRACE_AWS_CONNECTION") or "aws_default",
+            spark_memory=matching(
+                environment, "MILLRACE_SPARK_MEMORY", r"[1-9]\d{0,4}[mg]",
+                "an amount of memory, such as 2g", "2g",
+            ),
             aws=AwsSettings.from_environment(environment),
-        )
+        )  # fmt: skip
 
     @property
     def aws_region(self) -> str | None:
@@ -95,6 +101,18 @@ class Settings:
         if missing or self.aws is None:
             raise SettingsError(f"engine aws needs more settings: {'; '.join(missing)}")
         return self.aws
+
+    def emr_target(self) -> AwsSettings:
+        """Where on AWS Spark runs.
+
+        Raises:
+            SettingsError: something is not set; the message names all of it.
+        """
+        aws = self.aws or AwsSettings()
+        missing = [*self._missing_for_aws(), *aws.emr.missing()]
+        if missing:
+            raise SettingsError(f"image features on aws need more settings: {'; '.join(missing)}")
+        return aws
 
     def _missing_for_aws(self) -> list[str]:
         aws = self.aws or AwsSettings()

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from millrace.datasets import Candidate, Decision
+from millrace.datasets import Candidate, ClassCandidate, Decision
 from millrace.jobs.local import run_script
 from millrace.settings import PROJECT
 
@@ -65,12 +65,14 @@ def source_archive() -> Iterator[Path]:
         yield archive
 
 
-def train_arguments(candidate: Candidate, decision: Decision, seed: int) -> list[str]:
-    """Command-line arguments of train.py for one candidate."""
+def train_arguments(
+    candidate: Candidate | ClassCandidate, decision: Decision | None, seed: int
+) -> list[str]:
+    """Command-line arguments of train.py for one candidate; without a decision no threshold."""
     options: dict[str, Any] = {
         "algorithm": candidate.algorithm,
         "seed": seed,
-        **decision.model_dump(exclude_none=True),
+        **(decision.model_dump(exclude_none=True) if decision else {}),
         **candidate.hyperparameters,
     }
     pairs = ((f"--{name}", _argument(value)) for name, value in options.items())

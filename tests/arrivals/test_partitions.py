@@ -12,6 +12,7 @@ from millrace.arrivals.partitions import Arrival, arrival_of, arrivals_in, witho
 from millrace.datasets import DatasetSpec
 from millrace.lake import LocalStore, Store
 from tests.orchard import orchard
+from tests.photos import photo_spec
 
 
 def put(store: Store, address: str, content: str = "x") -> None:
@@ -45,6 +46,17 @@ def test_with_a_marker_only_the_marker_completes_it(store: Store) -> None:
     assert days(store, spec) == []
     put(store, "orchard/2026-01-05/_READY")
     assert days(store, spec) == ["2026-01-05"]
+
+
+def test_images_in_folders_are_complete_with_their_marker(store: Store) -> None:
+    raw = {"files": "images/*/*.jpg", "ready": "_SUCCESS"}
+    spec = photo_spec(raw=raw)
+    for name in ("images/a b/1.jpg", "images/c/1.jpg", "images/c/deeper/1.jpg", "notes.txt"):
+        put(store, f"photos/2026-01-05/{name}")
+    assert arrivals_in(store, spec) == []
+    put(store, "photos/2026-01-05/_SUCCESS")
+    [arrival] = arrivals_in(store, spec)
+    assert (arrival.dataset, arrival.partition, arrival.files) == ("photos", "2026-01-05", 3)
 
 
 def test_the_run_is_named_by_the_content(tmp_path: Path) -> None:

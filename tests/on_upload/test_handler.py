@@ -15,6 +15,7 @@ from millrace.steps.preprocess import preprocess
 from millrace.steps.validate_raw import validate_raw
 from tests.arrivals.documents import TEST_EVENT, from_event_bridge, notification, record
 from tests.on_upload.conftest import DAY, Lake
+from tests.test_image_specs import GOOD
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +133,17 @@ def test_a_partition_too_large_for_the_disk_is_left_to_the_dag(
     monkeypatch.setattr(handler, "MEMORY", 0)
     huge = handler.Arrival("orchard", DAY, "0", 1, 2**60, 0.0)
     assert "EphemeralStorage" in handler.what_is_lacking(huge)
+
+
+def test_images_are_left_to_their_dag(
+    handler: ModuleType, lake: Lake, said: pytest.LogCaptureFixture
+) -> None:
+    for name, slip in (("photos", ""), ("broken_photos", "colour: red\n")):
+        (lake.datasets / f"{name}.yaml").write_text(GOOD + slip)
+    keys = [lake.deliver(f"{name}/{DAY}/photos/rose/1.png", "x")
+            for name in ("photos", "broken_photos")]  # fmt: skip
+    became = handler.handle(notification(*(record(key) for key in keys)), None)
+    assert became == {"prepared": [], "waiting": [], "too_large": []}
+    assert f"Left photos/{DAY} to its DAG: it holds images." in said.text
+    assert f"Left broken_photos/{DAY} to its DAG" in said.text
+    assert lake.published(f"photos/{DAY}") == []

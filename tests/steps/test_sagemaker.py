@@ -106,6 +106,12 @@ class TestAnswers:
                 ["a,b", "0.1"], ['"', "1.0"], ["two\nlines", "1e-17"]
             ]  # fmt: skip
 
+    def test_of_several_classes_each_has_its_probability(self, tmp_path: Path) -> None:
+        answers = tmp_path / "rows.out"
+        answers.write_text('{"id": "a.jpg", "SageMakerOutput": {"probability": [0.25, 0.75]}}\n')
+        assert read_predictions(answers, tmp_path / "p.csv") == 1
+        assert (tmp_path / "p.csv").read_text() == "a.jpg,0.25,0.75\n"
+
     def test_no_answers_are_no_rows(self, tmp_path: Path) -> None:
         (tmp_path / "rows.out").touch()
         assert read_predictions(tmp_path / "rows.out", tmp_path / "p.csv") == 0
@@ -119,6 +125,9 @@ class TestAnswers:
             '{"id": "1", "SageMakerOutput": {"probability": "high"}}',
             '{"id": "1", "SageMakerOutput": {"probability": NaN}}',
             '{"id": "1", "SageMakerOutput": {"probability": 1.5}}',
+            '{"id": "1", "SageMakerOutput": {"probability": []}}',
+            '{"id": "1", "SageMakerOutput": {"probability": [0.5, 1.5]}}',
+            '{"id": "1", "SageMakerOutput": {"probability": [[0.5]]}}',
             '{"id": "1", "SageMakerOutput": {"probability": 0.5}',
         ],
     )  # fmt: skip

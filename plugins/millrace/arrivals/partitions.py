@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from millrace.arrivals.events import is_day
-from millrace.datasets import DatasetSpec
+from millrace.datasets import AnySpec
 from millrace.lake import Store, matches
 from millrace.lake.store import Entry
 
@@ -38,7 +38,7 @@ class Arrival:
         return f"arrival__{self.partition}__{self.content}"
 
 
-def arrivals_in(store: Store, spec: DatasetSpec) -> list[Arrival]:
+def arrivals_in(store: Store, spec: AnySpec) -> list[Arrival]:
     """The complete partitions of a data set, by day."""
     prefix = f"raw/{spec.name}"
     days: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
@@ -50,16 +50,14 @@ def arrivals_in(store: Store, spec: DatasetSpec) -> list[Arrival]:
     return [arrival for arrival in found if arrival]
 
 
-def arrival_of(store: Store, spec: DatasetSpec, partition: str) -> Arrival | None:
+def arrival_of(store: Store, spec: AnySpec, partition: str) -> Arrival | None:
     """One partition, None while an awaited file is missing."""
     prefix = f"raw/{spec.name}/{partition}"
     files = [(entry.key.removeprefix(f"{prefix}/"), entry) for entry in store.list(prefix)]
     return _arrival(spec, partition, files)
 
 
-def _arrival(
-    spec: DatasetSpec, partition: str, files: Sequence[tuple[str, Entry]]
-) -> Arrival | None:
+def _arrival(spec: AnySpec, partition: str, files: Sequence[tuple[str, Entry]]) -> Arrival | None:
     """A marker counts as content: written anew, it announces another delivery."""
     awaited = spec.raw.ready or spec.raw.files
     if not any(matches(name, awaited) for name, _ in files):

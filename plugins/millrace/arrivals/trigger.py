@@ -25,7 +25,7 @@ from airflow.sdk import (
 
 from millrace.arrivals.events import read_events
 from millrace.arrivals.partitions import Arrival, arrivals_in, without_run
-from millrace.datasets import DatasetSpec, load_specs
+from millrace.datasets import AnySpec, load_image_specs, load_specs
 from millrace.lake import Store
 from millrace.runs import open_lake
 from millrace.settings import Settings
@@ -78,7 +78,9 @@ def find_arrivals() -> list[dict[str, Any]]:
     A run that messages woke looks at the data sets they name, any other run at all of them.
     """
     settings = Settings.from_environment()
-    specs = load_specs(settings.datasets)[0]
+    specs: dict[str, AnySpec] = {
+        **load_specs(settings.datasets)[0], **load_image_specs(settings.datasets)[0],
+    }  # fmt: skip
     messages = _messages()
     if messages:
         reading = read_events([each["Body"] for each in messages], settings.lake, specs)
@@ -94,7 +96,7 @@ def find_arrivals() -> list[dict[str, Any]]:
     return [start_of(arrival) for arrival in missing[:STARTED_AT_ONCE]]
 
 
-def recent(store: Store, specs: dict[str, DatasetSpec], now: float) -> list[Arrival]:
+def recent(store: Store, specs: dict[str, AnySpec], now: float) -> list[Arrival]:
     """Complete partitions that changed lately; in a local folder, those nobody writes to now."""
     since = now - LOOK_BACK.total_seconds()
     until = math.inf if store.root.startswith("s3://") else now - QUIET

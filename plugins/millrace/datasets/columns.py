@@ -15,6 +15,17 @@ NUMERIC_IMPUTE = ("median", "mean", "zero", "keep")
 CATEGORICAL_IMPUTE = ("mode", "category")
 
 
+def inside_the_partition(value: str | None) -> str | None:
+    """The pattern, where it names files inside a partition and a sensor can look for them."""
+    if value is None:
+        return value
+    if not value.strip() or value.startswith("/") or ".." in value.split("/"):
+        raise wrong(repr(value), "name files inside the partition, such as *.csv")
+    if any(mark in value for mark in ("{{", "{%", "{#")):  # the sensor's path is a template
+        raise wrong(repr(value), "write the pattern without `{{`, `{%` and `{#`")
+    return value
+
+
 class Raw(Part):
     """How the raw files of a partition are written."""
 
@@ -33,13 +44,7 @@ class Raw(Part):
     @field_validator("files", "ready")
     @classmethod
     def _inside_the_partition(cls, value: str | None) -> str | None:
-        if value is None:
-            return value
-        if not value.strip() or value.startswith("/") or ".." in value.split("/"):
-            raise wrong(repr(value), "name files inside the partition, such as *.csv")
-        if any(mark in value for mark in ("{{", "{%", "{#")):  # the sensor's path is a template
-            raise wrong(repr(value), "write the pattern without `{{`, `{%` and `{#`")
-        return value
+        return inside_the_partition(value)
 
     @field_validator("encoding")
     @classmethod

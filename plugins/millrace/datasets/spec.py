@@ -1,30 +1,27 @@
-"""The data set spec as a whole.
-
-`include/datasets/<name>.yaml` is parsed and checked here; docs/spec.md explains every field.
-"""
+"""The spec of a data set of tables as a whole; docs/spec.md explains every field."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from pathlib import Path
+from typing import ClassVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from millrace.datasets.columns import Column, Raw, Role, Target
 from millrace.datasets.features import Bins, Engineered, Present, Ratio, Sum
-from millrace.datasets.file import SpecError, SpecFile, nearest
+from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
-from millrace.datasets.parts import Part, wrong
+from millrace.datasets.parts import wrong
+from millrace.datasets.pipeline import PipelineSpec
 from millrace.metrics import METRICS
 
 ROW_ID = "_row_id"
 RESERVED = frozenset({"_file", "_row", ROW_ID})  # columns that ingest and validation add
 
 
-class DatasetSpec(Part):
-    """Everything Millrace knows about one data set."""
+class DatasetSpec(PipelineSpec):
+    """Everything Millrace knows about one data set of tables."""
+
+    JUDGED_BY: ClassVar[tuple[str, ...]] = METRICS
 
     name: str
     description: str
@@ -41,47 +38,6 @@ class DatasetSpec(Part):
     decision: Decision = Decision(threshold=0.5)
     metric: str = "roc_auc"
     gates: dict[str, Gate] = {}
-
-    @field_validator("name")
-    @classmethod
-    def _file_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
-            raise wrong(value, "name the file with a-z, 0-9 and _, such as my_customers.yaml")
-        return value
-
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, value: str | None) -> str | None:
-        from croniter import croniter
-
-        if value is not None and not croniter.is_valid(value):
-            raise wrong(
-                value, 'write a cron expression such as "0 0 * * *", or null for no schedule'
-            )
-        return value
-
-    @field_validator("candidates")
-    @classmethod
-    def _candidate_names(cls, value: dict[str, Candidate]) -> dict[str, Candidate]:
-        for name in value:
-            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", name):
-                raise wrong(
-                    name, "name candidates with a-z, 0-9, _ and - (they become folder names)"
-                )
-        return value
-
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, value: str) -> str:
-        _check_metric(value)
-        return value
-
-    @field_validator("gates")
-    @classmethod
-    def _known_gates(cls, value: dict[str, Gate]) -> dict[str, Gate]:
-        for name in value:
-            _check_metric(name, (name,))
-        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetSpec:
@@ -137,6 +93,11 @@ class DatasetSpec(Part):
         return [name for name, column in self.columns.items() if column.role in roles]
 
     @property
+    def target_column(self) -> str:
+        """The column that a model predicts."""
+        return self.target.column
+
+    @property
     def id_column(self) -> str | None:
         """The column that names a row, where the data set has one."""
         return next(iter(self.columns_with("id")), None)
@@ -154,42 +115,3 @@ class DatasetSpec(Part):
     def private_columns(self) -> list[str]:
         """Columns whose values never leave the lake: identifiers and personal data."""
         return self.columns_with("id", "personal")
-
-    def fingerprint(self, *sections: str) -> str:
-        """SHA-256 of the named sections: what a step depends on, without comments or layout."""
-        values = self.model_dump(include=set(sections), mode="json")
-        return hashlib.sha256(json.dumps(values, sort_keys=False).encode()).hexdigest()
-
-
-def _check_metric(name: str, field: tuple[str, ...] = ()) -> None:
-    if name not in METRICS:
-        remedy = f"write one of {', '.join(METRICS)}{nearest(name, METRICS)}"
-        raise wrong(f"the unknown metric {name!r}", remedy, field)
-
-
-def load_spec(path: Path) -> DatasetSpec:
-    """Read and check one spec; its name is the file's name.
-
-    Raises:
-        SpecError: with one line a problem: file, line, field, what was found, what to write.
-    """
-    file = SpecFile.read(path)
-    if file.values.get("name", path.stem) != path.stem:
-        remedy = "remove it, or rename the file: the file's name is the data set's"
-        raise SpecError([file.problem(["name"], repr(file.values["name"]), remedy)])
-    try:
-        return DatasetSpec.model_validate({**file.values, "name": path.stem})
-    except ValidationError as error:
-        raise file.explain(error) from error
-
-
-def load_specs(folder: Path) -> tuple[dict[str, DatasetSpec], dict[str, SpecError]]:
-    """All specs of a folder, and the errors of those that cannot be used, by name."""
-    specs: dict[str, DatasetSpec] = {}
-    errors: dict[str, SpecError] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            specs[path.stem] = load_spec(path)
-        except SpecError as error:
-            errors[path.stem] = error
-    return specs, errors

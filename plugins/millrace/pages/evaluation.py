@@ -1,9 +1,10 @@
 """The evaluation of all candidates of a data set as one page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from millrace.evaluate import compare
-from millrace.metrics import METRICS, better
+from millrace.metrics import EVERY_METRIC, METRICS, better
 from millrace.pages.figures import Chart
 from millrace.pages.render import render
 
@@ -28,25 +29,36 @@ def evaluation_page(summary: dict[str, Any], charts: dict[str, Chart]) -> str:
     `candidates` with metrics, intervals and confusion counts, and perhaps `gates`; `charts` are
     the `evaluation_charts` of the same rows. Raises ValueError where the winner is not there.
     """
+    return render(
+        "evaluation.html.j2",
+        **page_values(summary, METRICS),
+        charts=charts,
+        confusion=_confusion(_winner(summary, summary["candidates"])["confusion"]),
+    )
+
+
+def page_values(summary: dict[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
+    """What the pages of all evaluations show: the candidates ranked, the winner, the gates.
+
+    Args:
+        metrics: those that the candidates were judged by.
+    """
     ranked = compare([OPTIONAL | c for c in summary["candidates"]], summary["metric"])
     winner = _winner(summary, ranked)
     gates = summary.get("gates") or []
-    return render(
-        "evaluation.html.j2",
-        summary=summary,
-        metrics=[summary["metric"]] + [m for m in METRICS if m != summary["metric"]],
-        candidates=ranked,
-        paid=any(c["cost_usd"] is not None for c in ranked),
-        best=_best(ranked),
-        whiskers=_whiskers(ranked, summary["metric"]),
-        winner=winner,
-        ahead=[c["candidate"] for c in ranked[: ranked.index(winner)]],
-        gates=[gate | _bound(gate) for gate in gates],
-        failed=sum(not gate["holds"] for gate in gates),
-        charts=charts,
-        confusion=_confusion(winner["confusion"]),
-        importance=_importance(winner["importance"]),
-    )
+    return {
+        "summary": summary,
+        "metrics": [summary["metric"], *(m for m in metrics if m != summary["metric"])],
+        "candidates": ranked,
+        "paid": any(c["cost_usd"] is not None for c in ranked),
+        "best": _best(ranked),
+        "whiskers": _whiskers(ranked, summary["metric"]),
+        "winner": winner,
+        "ahead": [c["candidate"] for c in ranked[: ranked.index(winner)]],
+        "gates": [gate | _bound(gate) for gate in gates],
+        "failed": sum(not gate["holds"] for gate in gates),
+        "importance": _importance(winner["importance"]),
+    }
 
 
 def _winner(summary: dict[str, Any], ranked: list[Candidate]) -> Candidate:
@@ -62,7 +74,9 @@ def _best(candidates: list[Candidate]) -> dict[str, float]:
     best: dict[str, float] = {}
     for candidate in candidates:
         for metric, value in candidate["metrics"].items():
-            if metric in METRICS and (metric not in best or better(metric, value, best[metric])):
+            if metric in EVERY_METRIC and (
+                metric not in best or better(metric, value, best[metric])
+            ):
                 best[metric] = value
     return best
 

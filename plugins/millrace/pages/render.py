@@ -10,6 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 NOTHING = "–"
 LABELS = {
     "accuracy": "Accuracy",
+    "top_3_accuracy": "Top 3 accuracy",
+    "macro_f1": "Macro F1",
     "precision": "Precision",
     "recall": "Recall",
     "f1": "F1",

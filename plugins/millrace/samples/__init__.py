@@ -1,4 +1,4 @@
-"""Sample data sets: made-up rows in the exact schema of three public data sets.
+"""Sample data sets: made-up rows in the exact schema of three public data sets, and drawn photos.
 
 They let the project run and be tested anywhere, with results close to those on the real files.
 How every column is drawn, and what the data is good for, stands in `docs/data-card.md`.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import os
 import secrets
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -80,6 +81,67 @@ SAMPLES: dict[str, Sample] = {
         "telecom_churn",
     ),
 }
+
+
+@dataclass(frozen=True)
+class ImageSample:
+    """One sample data set of images: a folder of files.
+
+    Attributes:
+        folder: top folder of the files.
+        views: photos of each series unless told otherwise.
+        module: module of this package whose `draw` makes the files.
+    """
+
+    folder: str
+    views: int
+    module: str
+
+    def draw(self, seed: int, views: int) -> Iterator[tuple[str, bytes]]:
+        """Name and content of each file; drawing is imported here."""
+        generator = import_module(f"{__name__}.{self.module}")
+        files: Iterator[tuple[str, bytes]] = generator.draw(seed, views)
+        return files
+
+
+IMAGE_SAMPLES = {"fruits": ImageSample("images", 20, "fruits")}
+
+
+def write_images(dataset: str, folder: Path, *, views: int | None = None, seed: int = 0) -> int:
+    """Write the sample images of `dataset` below `folder` and return how many files there are.
+
+    The same `views` and `seed` give the same bytes. The top folder appears whole or not at all,
+    and takes the place of one that is there.
+
+    Args:
+        dataset: a key of `IMAGE_SAMPLES`.
+        views: photos of each series, 1 or more.
+        seed: 0 or more.
+
+    Raises:
+        ValueError: the data set is unknown, or `views` or `seed` is too small.
+    """
+    if dataset not in IMAGE_SAMPLES:
+        known = ", ".join(sorted(IMAGE_SAMPLES))
+        raise ValueError(f"no sample images named {dataset!r}; choose one of: {known}")
+    sample = IMAGE_SAMPLES[dataset]
+    views = sample.views if views is None else views
+    if views < 1 or seed < 0:
+        raise ValueError(f"views is {views} and seed is {seed}; give 1 and 0, or more")
+    partial = folder / f".{sample.folder}.{secrets.token_hex(4)}.partial"
+    count = 0
+    try:
+        for name, content in sample.draw(seed, views):
+            count += 1
+            path = partial / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        target = folder / sample.folder
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial / sample.folder, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return count
 
 
 def write_sample(dataset: str, folder: Path, *, rows: int | None = None, seed: int = 0) -> Path:

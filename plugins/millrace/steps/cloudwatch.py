@@ -46,7 +46,7 @@ def put_metrics(run: Run) -> None:
     if not run.is_remote or run.client is None:
         return
     evaluation = run.published("reports", "evaluation", "evaluate")
-    validation = run.published("reports", "validation", "validate_raw")
+    validation = run.validation()
     seconds = None
     if run.started:
         seconds = (dt.datetime.now(dt.UTC) - run.started).total_seconds()

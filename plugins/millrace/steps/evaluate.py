@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ import pandas as pd
 
 from millrace.evaluate import bootstrap_intervals, confusion, score
 from millrace.lake import Attempt, Published, publish
-from millrace.metrics import better
 from millrace.pages.evaluation import evaluation_page
 from millrace.pages.figures import evaluation_charts
 from millrace.promotion import check_gates
+from millrace.steps.candidates import candidate_facts, cost_of, winner_of
+from millrace.steps.evaluate_classes import build_class_evaluation
 from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run, content_of
-from millrace.training import MODEL, model_facts
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +28,11 @@ def evaluate(run: Run) -> dict[str, Any]:
     The winner has the best out-of-fold score on the train split; the test rows judge it and have
     no say in the choice.
     """
-    processed = run.published("processed", "", "preprocess")
+    processed = run.processed()
     models = {name: run.published("models", name, "train") for name in run.candidates}
     predictions = {name: run.published("predictions", name, "transform") for name in run.candidates}
     inputs = [processed, *models.values(), *predictions.values()]
+    build = build_class_evaluation if "classes" in processed.facts else _build_evaluation
     published = publish(
         run.store, run.place("reports", "evaluation"),
         depends_on={
@@ -42,7 +42,7 @@ def evaluate(run: Run) -> dict[str, Any]:
             "spec": run.spec.fingerprint("name", "description", "metric", "gates"),
         },
         inputs={item.uri: item.manifest.content for item in inputs},
-        build=lambda attempt: _build_evaluation(run, processed, models, predictions, attempt),
+        build=lambda attempt: build(run, processed, models, predictions, attempt),
         again=run.again,
     )  # fmt: skip
     return published.facts
@@ -63,10 +63,10 @@ def _build_evaluation(
     }
     candidates = [
         _score(name, models[name], target, probability[name])
-        | {"cost_usd": _cost(models[name], predictions[name])}
+        | {"cost_usd": cost_of(models[name], predictions[name])}
         for name in run.candidates
     ]
-    winner = _winner(candidates, run.spec.metric)
+    winner = winner_of(candidates, run.spec.metric)
     summary = {
         "dataset": run.spec.name, "description": run.spec.description, "partition": run.partition,
         "engine": run.engine, "metric": run.spec.metric, "winner": winner["candidate"],
@@ -97,37 +97,11 @@ def _build_evaluation(
 def _score(
     name: str, model: Published, target: pd.Series, probability: np.ndarray
 ) -> dict[str, Any]:
-    facts = model_facts(model.path(MODEL))
+    facts = candidate_facts(name, model)
     threshold = facts["threshold"]
-    kept = (
-        "algorithm",
-        "hyperparameters",
-        "threshold",
-        "threshold_rule",
-        "cross_validation",
-        "importance",
-    )
     return {
-        "candidate": name,
-        **{field: facts[field] for field in kept},
+        **facts,
         "metrics": score(target, probability, threshold),
         "intervals": bootstrap_intervals(target, probability, threshold),
         "confusion": confusion(target, probability, threshold),
-        "seconds": model.facts["seconds"],
     }
-
-
-def _cost(*made_by_jobs: Published) -> float | None:
-    """What the jobs of a candidate cost in US dollars; None where none has a price."""
-    costs = [item.facts["cost_usd"] for item in made_by_jobs if "cost_usd" in item.facts]
-    return sum(costs) if costs else None
-
-
-def _winner(candidates: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
-    best = candidates[0]
-    for item in candidates[1:]:
-        # Without cross-validation (too few rows) the test rows have to decide.
-        folds = "cross_validation" if metric in item["cross_validation"] else "metrics"
-        if better(metric, item[folds][metric], best[folds][metric]):
-            best = item
-    return best

@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from millrace.datasets import DatasetSpec, load_spec
+from millrace.datasets import AnySpec, DatasetSpec, load_any_spec
 from millrace.lake import Published, Store
 from millrace.lake.lease import lease
 from millrace.settings import Settings
@@ -45,7 +45,7 @@ def log_spooled(store: Store, settings: Settings) -> int:
     done = 0
     for entry in spool.entries(store):
         try:
-            spec = load_spec(settings.datasets / f"{entry.dataset}.yaml")
+            spec = load_any_spec(settings.datasets / f"{entry.dataset}.yaml")
             run = Run(
                 spec, entry.partition, store, settings, tuple(spec.candidates),
                 engine=entry.engine, promote=entry.promote, backfill=entry.backfill,
@@ -74,8 +74,8 @@ def log_published(run: Run) -> Logged:
 
 def _log_published(run: Run) -> Logged:
     evaluation = run.published("reports", "evaluation", "evaluate")
-    processed = run.published("processed", "", "preprocess")
-    validation = run.published("reports", "validation", "validate_raw")
+    processed = run.processed()
+    validation = run.validation()
     summary = evaluation.json("summary.json")
     names = [candidate["candidate"] for candidate in summary["candidates"]]
     pages = [
@@ -84,7 +84,10 @@ def _log_published(run: Run) -> Logged:
         validation.path("validation.html"),
     ]
     plots = [
-        evaluation.path(name) for name in evaluation.manifest.files if name.startswith("plots/")
+        made.path(name)
+        for made in (evaluation, processed)
+        for name in made.manifest.files
+        if name.startswith("plots/")
     ]
     return log_evaluation(
         connect(run.settings),
@@ -111,12 +114,13 @@ def _tags(run: Run, evaluation: Published, processed: Published) -> dict[str, st
     }
 
 
-def example_record(spec: DatasetSpec, state: dict[str, Any]) -> dict[str, Any]:
+def example_record(spec: AnySpec, state: dict[str, Any]) -> dict[str, Any]:
     """A raw record to try the model with: the spec's examples, else what is usual."""
     usual = {feature["name"]: feature["fill"] for feature in state["features"]}
+    columns = spec.columns if isinstance(spec, DatasetSpec) else {}
     record: dict[str, Any] = {}
     for item in state["inputs"]:
-        given = spec.columns[item["name"]].example
+        given = columns[item["name"]].example if columns else None
         value = given if given is not None else usual.get(item["name"])
         if item["type"] == "number":
             record[item["name"]] = float(value or 0)

@@ -15,21 +15,22 @@ from millrace.steps.run import Run
 def labels_of(run: Run, processed: Published) -> pd.Series:
     """The test rows' targets by row id."""
     labels = pd.read_csv(processed.path("test/labels.csv"), dtype={0: str}, keep_default_na=False)
-    return labels.set_index(labels.columns[0])[run.spec.target.column]
+    return labels.set_index(labels.columns[0])[run.spec.target_column]
 
 
 def probabilities(path: Path, target: pd.Series) -> np.ndarray:
-    """Predictions in the order of the labels, joined by row id.
+    """Predictions in the order of the labels, joined by row id: (rows,) or (rows, classes).
 
     Raises:
         MillraceError: rows are missing or were not asked for.
     """
     predicted = pd.read_csv(
-        path, header=None, names=["id", "p"], dtype={"id": str}, keep_default_na=False
-    ).set_index("id")["p"]
+        path, header=None, dtype={0: str}, keep_default_na=False
+    ).set_index(0)  # fmt: skip
     if len(predicted) != len(target) or not predicted.index.isin(target.index).all():
         raise MillraceError(
             f"{path} holds {len(predicted)} predictions for {len(target)} test rows;"
             " run transform again"
         )
-    return predicted.loc[target.index].to_numpy()
+    found = predicted.loc[target.index].to_numpy()
+    return found[:, 0] if found.shape[1] == 1 else found

@@ -43,7 +43,7 @@ def preprocess(run: Run) -> list[str]:
 
 def _build_channels(run: Run, validated: Published, attempt: Attempt) -> None:
     started = time.monotonic()
-    spec = run.spec
+    spec = run.tables
     clean = pd.read_parquet(validated.path("clean.parquet"))
     rows, positive_rate = len(clean), float(clean[spec.target.column].mean())
     raw = describe(

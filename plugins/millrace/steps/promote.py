@@ -16,6 +16,7 @@ from millrace.evaluate import score
 from millrace.lake import Published
 from millrace.lake.lease import lease
 from millrace.promotion import Verdict, decide
+from millrace.steps.champion_classes import score_of_classes, write_components
 from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run
 from millrace.tracking import registry, spool
@@ -165,22 +166,29 @@ def _judge(run: Run, summary: dict[str, Any], winner: dict[str, Any], contest: _
 def _champion_scores(run: Run, bundle: Path | RegistryError) -> dict[str, float]:
     """The champion's scores on this run's test rows, with its own transformation and threshold.
 
+    Of images: with its own principal components, on the features of this run's test images.
+
     Raises:
         MillraceError: its files are bad, or it needs columns these rows lack.
     """
     if isinstance(bundle, RegistryError):
         raise bundle
-    processed = run.published("processed", "", "preprocess")
+    processed = run.processed()
     target = labels_of(run, processed)
+    facts = json.loads((bundle / "model.json").read_text())
+    several = "classes" in processed.facts
     with tempfile.TemporaryDirectory(prefix="millrace-champion-") as scratch:
         rows, predictions = Path(scratch) / "rows.csv", Path(scratch) / "predictions.csv"
-        _write_rows(processed, bundle, rows)
+        write = write_components if several else _write_rows
+        write(run, processed, bundle, rows)
         transform_locally(bundle, rows, predictions, timeout=run.settings.job_timeout)
-        threshold = json.loads((bundle / "model.json").read_text())["threshold"]
-        return score(target, probabilities(predictions, target), threshold)
+        found = probabilities(predictions, target)
+    if several:
+        return score_of_classes(target, found, facts["classes"], processed.facts["classes"])
+    return score(target, found, facts["threshold"])
 
 
-def _write_rows(processed: Published, bundle: Path, path: Path) -> None:
+def _write_rows(_run: Run, processed: Published, bundle: Path, path: Path) -> None:
     """The test rows with the columns of another model, in its order."""
     import pandas as pd
 

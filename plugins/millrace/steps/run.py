@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from millrace.datasets import DatasetSpec
+from millrace.datasets import AnySpec, DatasetSpec, ImageSpec
 from millrace.lake import Place, Published, Store, require_published
 from millrace.settings import Settings
 
@@ -30,9 +30,10 @@ class Run:
         run_id: id of the DAG run.
         started: when the DAG run started.
         client: gives boto3's client of an AWS service.
+        keys: gives the variables with which a job on this machine reaches S3.
     """
 
-    spec: DatasetSpec
+    spec: AnySpec
     partition: str
     store: Store
     settings: Settings
@@ -44,6 +45,21 @@ class Run:
     run_id: str = ""
     started: dt.datetime | None = None
     client: Callable[[str], Any] | None = None
+    keys: Callable[[], dict[str, str]] | None = None
+
+    @property
+    def tables(self) -> DatasetSpec:
+        """The spec, for steps that work on tables."""
+        if not isinstance(self.spec, DatasetSpec):
+            raise TypeError(f"{self.spec.name} is a data set of images, not of tables")
+        return self.spec
+
+    @property
+    def images(self) -> ImageSpec:
+        """The spec, for steps that work on images."""
+        if not isinstance(self.spec, ImageSpec):
+            raise TypeError(f"{self.spec.name} is a data set of tables, not of images")
+        return self.spec
 
     @property
     def is_remote(self) -> bool:
@@ -57,6 +73,17 @@ class Run:
     def published(self, area: str, name: str, step: str) -> Published:
         """What an earlier step of this run published."""
         return require_published(self.store, self.place(area, name), step)
+
+    def processed(self) -> Published:
+        """The train channel and the test rows of this run."""
+        images = isinstance(self.spec, ImageSpec)
+        return self.published("processed", "", "split_components" if images else "preprocess")
+
+    def validation(self) -> Published:
+        """The report on this run's raw files, or on the features of its images."""
+        images = isinstance(self.spec, ImageSpec)
+        step = "check_features" if images else "validate_raw"
+        return self.published("reports", "validation", step)
 
 
 def content_of(published: Published, prefix: str) -> dict[str, str]:

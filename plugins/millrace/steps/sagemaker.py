@@ -126,19 +126,24 @@ def as_json_lines(rows: Path, target: Path) -> None:
 def read_predictions(answers: Path, target: Path) -> int:
     """Write the joined output of batch transform as `id,probability`; returns the rows.
 
+    A model of several classes answers with a list, which becomes a field a class.
+
     Raises:
         JobFailed: a line is not what the model answers.
     """
     with answers.open(encoding="utf-8") as lines, target.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        count = 0
+        count = width = 0
         for count, line in enumerate(lines, start=1):
             try:
                 answer = json.loads(line)
-                probability = float(answer["SageMakerOutput"]["probability"])
-                if not 0 <= probability <= 1:  # neither is NaN
+                found = answer["SageMakerOutput"]["probability"]
+                values = [float(value) for value in (found if isinstance(found, list) else [found])]
+                if not values or not all(0 <= value <= 1 for value in values):  # neither is NaN
                     raise ValueError("no probability")
-                writer.writerow([answer["id"], repr(probability)])
+                if len(values) != (width := width or len(values)):
+                    raise ValueError(f"{len(values)} probabilities after {width} in other lines")
+                writer.writerow([answer["id"], *map(repr, values)])
             except (ValueError, KeyError, TypeError) as error:
                 raise JobFailed(
                     f"line {count} of batch transform's output is {line[:200]!r}, no prediction"

@@ -11,14 +11,15 @@ from millrace.training import MODEL, train_arguments, train_locally, transform_l
 
 def train(run: Run, candidate: str) -> Work:
     """Train one candidate on the train channel; publish model.tar.gz and output.tar.gz."""
-    processed = run.published("processed", "", "preprocess")
+    processed = run.processed()
     arguments = train_arguments(
         run.spec.candidates[candidate], run.spec.decision, run.spec.split.seed
     )
 
     def here(attempt: Attempt) -> None:
+        for name in content_of(processed, "train/"):
+            processed.path(name)
         channel = processed.path("train/train.csv").parent
-        processed.path("train/transformation.json")
         seconds = train_locally(
             channel, arguments, attempt.folder, timeout=run.settings.job_timeout
         )
@@ -38,7 +39,7 @@ def train(run: Run, candidate: str) -> Work:
 
 def transform(run: Run, candidate: str) -> Work:
     """Batch predictions of one model on the test rows; publish `id,probability` lines."""
-    processed = run.published("processed", "", "preprocess")
+    processed = run.processed()
     model = run.published("models", candidate, "train")
 
     def here(attempt: Attempt) -> None:

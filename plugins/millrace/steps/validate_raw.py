@@ -39,7 +39,7 @@ def validate_raw(run: Run) -> str:
         for file in files:
             log.info("Read %s: %s bytes.", file["name"], f"{file['bytes']:,}")
         depends_on = {"files": files, "spec": run.spec.fingerprint("raw", "target", "columns")}
-        result = functools.cache(lambda: validate(read_raw(paths, run.spec), run.spec))
+        result = functools.cache(lambda: validate(read_raw(paths, run.tables), run.tables))
 
         def build_report(attempt: Attempt) -> None:
             report = {**result().report, "partition": run.partition, "files": files}

@@ -89,8 +89,12 @@ def log_evaluation(client: MlflowClient, evaluation: Evaluation) -> Logged:
     _log_values(
         client,
         parent_id,
-        {"winner": summary["winner"], "engine": summary["engine"]},
-        winner["metrics"],
+        {
+            "winner": summary["winner"],
+            "engine": summary["engine"],
+            **summary.get("parameters", {}),
+        },
+        {**winner["metrics"], **summary.get("figures", {})},
     )
     for folder, paths in evaluation.artifacts.items():
         for path in paths:
@@ -157,7 +161,7 @@ def _log_values(
     client.log_batch(
         run_id,
         [Metric(name, value, now, 0) for name, value in metrics.items() if value is not None],
-        [Param(name, str(value)) for name, value in parameters.items()],
+        [Param(name, str(value)) for name, value in parameters.items() if value is not None],
     )
 
 
@@ -194,7 +198,9 @@ def _signature(state: dict[str, Any]) -> ModelSignature:
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec(types[item["type"]], item["name"], required=False) for item in state["inputs"]
     ]
-    return ModelSignature(Schema(inputs), Schema([ColSpec("double", "probability")]))
+    named = state.get("classes") or ["probability"]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in named]
+    return ModelSignature(Schema(inputs), Schema(outputs))
 
 
 def _requirements(algorithm: str, versions: Mapping[str, str]) -> list[str]:

@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import algorithms
 import inference
+from millrace.aws.images import framework_of
 from millrace.training import REQUIREMENTS, pack, source_folder
 from tests.training.conftest import HYPERPARAMETERS, Channel
 from tests.training.containers.conftest import Container
+from tests.training.test_classes import ALGORITHM, COLOURS, points, write_channel
 from tests.training.test_inference import json_lines, records, requests
 
 pytestmark = pytest.mark.integration
@@ -169,3 +172,33 @@ def test_an_error_of_the_script_is_in_the_output_and_fails_the_job(
     assert done.returncode != 0
     assert "decision_tree has no hyperparameter ['max_dept']" in done.stdout + done.stderr
     assert (tmp_path / "output" / "failure").read_text()
+
+
+def test_a_model_of_several_classes_is_trained_and_served_there_and_loads_here(
+    container: Container, tmp_path: Path
+):
+    if framework_of(ALGORITHM) != {"sklearn": "scikit-learn"}.get(container.image.name):
+        pytest.skip(f"{ALGORITHM} is never sent to the {container.image.name} image")
+    channel = write_channel(tmp_path / "channel", *points(3), COLOURS)
+    done = container.train(tmp_path / "ml", channel, {"algorithm": ALGORITHM, "seed": 3, "C": 0.5})
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = facts(tmp_path / "ml")
+    assert (found["classes"], found["threshold"]) == (COLOURS, None)
+    assert (tmp_path / "ml" / "model" / "origin.json").exists()
+    rows = points(3, rows=20, seed=5)[0]
+    bodies = {
+        CSV: "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist()),
+        JSON: json.dumps([dict(zip("f0 f1 f2 f3".split(), row, strict=True))
+                          for row in rows.tolist()]),
+        LINES: "".join(json.dumps(row) + "\n" for row in rows.tolist()),
+    }  # fmt: skip
+    asked = [{"kind": kind, "accept": kind, "body": body} for kind, body in bodies.items()]
+    folder = str(tmp_path / "ml" / "model")
+    (tmp_path / "serving").mkdir()
+    csv, whole, lines = container.answers(tmp_path / "serving", {folder: asked})[folder]
+    wanted = [[float(value) for value in line.split(",")] for line in csv.splitlines()]
+    assert [json.loads(line)["probability"] for line in lines.splitlines()] == wanted
+    # that image's pandas reads a number of 17 digits from text a last bit off
+    assert np.abs(np.array(json.loads(whole)["probability"]) - wanted).max() < 1e-14
+    here = algorithms.predict(ALGORITHM, inference.model_fn(folder).estimator, rows)
+    assert np.abs(here - wanted).max() <= EQUAL_TO["logistic_regression"]
