@@ -49,6 +49,8 @@ def _text(value: str, shape: Shape, where: str) -> Iterator[str]:
     pattern = shape.metadata.get("pattern")
     if pattern == r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)":  # the one of tags
         pattern = r"[\w .:/=+\-@]*"
+    if pattern:  # Java writes characters beyond 16 bits as pairs
+        pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
     if pattern and not re.fullmatch(pattern, value):
         yield f"{where}: {value!r} does not match {pattern}"
     words = shape.metadata.get("enum")

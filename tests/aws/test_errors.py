@@ -58,6 +58,50 @@ REFUSED = {
         f"the right iam:PassRole on {ROLE} (see include/iam/); the role is the one in"
         " MILLRACE_SAGEMAKER_ROLE",
     ),
+    "role of machines not passed": (
+        answered(
+            "AccessDeniedException",
+            f"{USER} is not authorized to perform: iam:PassRole on resource: {ROLE} because no"
+            " identity-based policy allows the iam:PassRole action",
+            "RunJobFlow",
+        ),
+        "the role is the one in MILLRACE_EMR_SERVICE_ROLE or of MILLRACE_EMR_INSTANCE_PROFILE",
+    ),
+    "no such instance profile": (
+        answered("ValidationException", "Invalid InstanceProfile: machines.", "RunJobFlow"),
+        "set MILLRACE_EMR_INSTANCE_PROFILE to an instance profile that exists",
+    ),
+    "no such service role": (
+        answered("ValidationException", f"ServiceRole {ROLE} is invalid.", "RunJobFlow"),
+        "set MILLRACE_EMR_SERVICE_ROLE to a role that exists",
+    ),
+    "too many machines": (
+        answered(
+            "ValidationException",
+            "The requested number of instances exceeds your EC2 quota. Request an increase in"
+            " Service Quotas.",
+            "RunJobFlow",
+        ),
+        "set MILLRACE_EMR_MAX_VCPUS lower",
+    ),
+    "no such security configuration": (
+        answered(
+            "ValidationException", "The security configuration 'x' does not exist.", "RunJobFlow"
+        ),
+        "set MILLRACE_EMR_SECURITY_CONFIGURATION",
+    ),
+    "role of runs": (
+        answered(
+            "ValidationException",
+            f"Could not assume role {ROLE}. Please ensure that the role exists.",
+            "StartJobRun",
+        ),
+        "set MILLRACE_EMR_JOB_ROLE to a role that exists",
+    ),
+    "no such application": (
+        answered("ResourceNotFoundException", "Application 0a1 does not exist", "StartJobRun", 404),
+        "set MILLRACE_EMR_SERVERLESS_APPLICATION",
+    ),
     "S3 names the right": (
         answered(
             "AccessDenied",

@@ -26,6 +26,7 @@ WHOLE_SERVICE = {
     ("worker", "ListJobs"): "lists have no resource; one listing replaces a call for each job",
     ("worker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
     ("worker-emr", "MakeClusters"): "a cluster that is not yet made has no name; its tag is asked",
+    ("worker-emr", "FindClusters"): "lists have no resource; a cluster is found by its name",
     ("sagemaker", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
     ("sagemaker-network", "SeeNetwork"): "EC2's descriptions have no resource",
@@ -85,7 +86,9 @@ def test_resources_are_arns_of_this_account(name: str) -> None:
     for statement in statements(name):
         for resource in set(many(statement["Resource"])) - {"*"}:
             assert re.fullmatch(
-                r"arn:aws:(s3:::lake(/millrace/.*)?|iam::123456789012:role/\w+"
+                r"arn:aws:(s3:::lake(/millrace/.*)?"
+                r"|s3:::(eu-central-1\.elasticmapreduce|repo\.eu-central-1\.emr\.amazonaws\.com)/\*"
+                r"|iam::123456789012:role/\w+"
                 r"|ecr:eu-central-1:492215442770:repository/sagemaker-\*"
                 r"|[a-z0-9-]+:eu-central-1:123456789012:.+)",
                 resource,
@@ -113,6 +116,13 @@ def test_the_worker_starts_jobs_of_its_own_names_only() -> None:
 def test_jobs_write_to_the_area_of_jobs_only() -> None:
     assert allowed("sagemaker", "s3:PutObject") == ["arn:aws:s3:::lake/millrace/jobs/*"]
     assert allowed("sagemaker", "s3:DeleteObject") == []
+
+
+def test_machines_write_attempts_only_and_publish_nothing() -> None:
+    attempts = ["arn:aws:s3:::lake/millrace/features/*/attempt=*"]
+    assert allowed("emr-instance", "s3:DeleteObject") == attempts
+    logs = ["arn:aws:s3:::lake/millrace/jobs/logs/*"]
+    assert allowed("emr-instance", "s3:PutObject") == attempts + logs
 
 
 def test_the_function_never_changes_what_arrived() -> None:

@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.serialization.serialized_objects import DagSerialization
 
-from millrace.datasets import load_specs
+from millrace.datasets import load_image_specs, load_specs
 from millrace.errors import MillraceError
 from millrace.jobs.job import JobFailed, JobStopped
 from millrace.settings import PROJECT
@@ -22,9 +22,10 @@ from tests.dags.conftest import parse
 
 OTHERS = {"arrivals", "log_spooled", "stop_orphans"}
 SPECS, BROKEN = load_specs(PROJECT / "include" / "datasets")
+IMAGES, BROKEN_IMAGES = load_image_specs(PROJECT / "include" / "datasets")
 HEAVY = (
     "pandas numpy pyarrow sklearn scipy xgboost lightgbm mlflow boto3 botocore pandera skops"
-    " matplotlib duckdb pyspark shap"
+    " matplotlib duckdb pyspark shap onnx onnxruntime openvino cv2 PIL"
 ).split()
 EDGES = {
     "wait_for_raw": {"validate_raw"},
@@ -39,8 +40,8 @@ EDGES = {
 
 
 def test_every_spec_is_usable_and_has_a_dag(dags: dict[str, Any]) -> None:
-    assert not BROKEN
-    assert set(dags) == {*SPECS, *OTHERS}
+    assert not BROKEN and not BROKEN_IMAGES
+    assert set(dags) == {*SPECS, *IMAGES, *OTHERS}
 
 
 @pytest.mark.parametrize("name", SPECS)

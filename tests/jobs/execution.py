@@ -41,12 +41,12 @@ def send(aws: StandIn, code: str) -> str:
 
 
 def follow(
-    backend: Backend, job: Job, until: Callable[[Status, list[str]], bool]
+    backend: Backend, job: Job, until: Callable[[Status, list[str]], bool], seconds: float = 60
 ) -> tuple[Status, list[str]]:
     """Poll and read on until the status and the lines so far will do."""
     cursor: Any = {}
     lines: list[str] = []
-    end = time.monotonic() + 60
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         status = backend.poll([job])[job]
         came = backend.logs(job, cursor)

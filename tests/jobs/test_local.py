@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from millrace.jobs.causes import TAIL
-from millrace.jobs.child import LONGEST, Child
+from millrace.jobs.child import LONGEST, Child, script_command
 from millrace.jobs.guardian import GRACE
 from millrace.jobs.job import Job, JobFailed, JobStopped, Request, State
 from millrace.jobs.local import LocalProcess, run_script
@@ -249,7 +249,7 @@ threading.Thread(target=fork, daemon=True).start()
 
 
 def test_a_script_whose_guardian_is_killed_dies_too(script, tmp_path):
-    child = Child(str(script("import time; time.sleep(60)")), [], {}, 60)
+    child = Child(script_command(str(script("import time; time.sleep(60)")), []), {}, 60)
     job = wait_for(lambda: children(int(child.id)))[0]
     os.kill(int(child.id), signal.SIGKILL)
     assert wait_until(lambda: not alive(job))

@@ -162,11 +162,16 @@ def remedy_for(answer: Answer) -> str | None:
         return remedies.beyond_quota(answer.message) or None
     if code in ACCESS:
         return _refused(answer)
+    if re.search(r"job flow that is shutting down", answer.message):  # another cluster will do
+        return None
     if answer.status >= 500 or answer.status == 429 or PASSING.search(code):
         return None
     if answer.status < 400 and not code.startswith(("Validation", "Invalid", "Malformed")):
         return None
-    return remedies.remedy_of(answer.message) or (
+    remedy = remedies.remedy_of(answer.message)
+    if remedy == remedies.ROLE and answer.operation == "StartJobRun":
+        return remedies.SERVERLESS_ROLE
+    return remedy or (
         "mend the field it names; its value comes from the settings (.env.example) or from the"
         " data set's spec"
     )
@@ -177,7 +182,8 @@ def _refused(answer: Answer) -> str:
         return remedies.CREDENTIALS
     remedy = remedies.missing_right(answer.message, answer.operation)
     if "iam:PassRole" in remedy:
-        remedy += "; the role is the one in MILLRACE_SAGEMAKER_ROLE"
+        setting = remedies.ROLES.get(answer.operation, "MILLRACE_SAGEMAKER_ROLE")
+        remedy += f"; the role is the one in {setting}"
     elif answer.operation in remedies.OBJECT_RIGHTS:
         remedy += "; the bucket is the one in MILLRACE_LAKE"
     if not remedy.startswith(remedies.GIVE_ROLE):

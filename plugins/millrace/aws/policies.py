@@ -1,9 +1,10 @@
 """The least-privilege IAM policies that the project ships, filled in for one installation.
 
 worker             Airflow: lake, SageMaker's jobs, their logs, metrics, the queue of uploads
-worker-emr         Airflow, in addition: steps on EMR and runs on EMR Serverless
+worker-emr         Airflow, in addition: clusters of EMR and runs of EMR Serverless
 sagemaker          the role of SageMaker's jobs
 sagemaker-network  that role, in addition: jobs in own subnets
+emr-instance       the role of the machines of EMR's clusters, and of EMR Serverless' runs
 lambda             the role of the function that preprocesses uploads
 key                each of them, in addition: an own key encrypts volumes and outputs
 
@@ -23,7 +24,9 @@ from millrace.errors import MillraceError
 from millrace.settings import PROJECT
 
 FOLDER = PROJECT / "include" / "iam"
-NAMES = ("worker", "worker-emr", "sagemaker", "sagemaker-network", "lambda", "key")
+NAMES = (
+    "worker", "worker-emr", "sagemaker", "sagemaker-network", "emr-instance", "lambda", "key",
+)  # fmt: skip
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 

@@ -66,11 +66,11 @@ def _price(known: Mapping[str, float], instance: str) -> float | None:
     if instance in known:
         return known[instance]
     family, _, size = instance.rpartition(".")
-    larges = _larges(size)
-    return known[family] * larges if family in known and larges else None
+    times = larges(size)
+    return known[family] * times if family in known and times else None
 
 
-def _larges(size: str) -> int | None:
+def larges(size: str) -> int | None:
     """How many times the size `large` a size is."""
     if size == "large":
         return 1

@@ -29,12 +29,51 @@ IMAGE = (
 INSTANCE = "set MILLRACE_TRAINING_INSTANCE or MILLRACE_TRANSFORM_INSTANCE to another instance type"
 MEMORY = f"{INSTANCE}, with more memory"
 
+EMR_PROFILE = (
+    "set MILLRACE_EMR_INSTANCE_PROFILE to an instance profile that exists, whose role has the"
+    " rights of include/iam/emr-instance.json"
+)
+EMR_SERVICE_ROLE = (
+    "set MILLRACE_EMR_SERVICE_ROLE to a role that exists, trusts elasticmapreduce.amazonaws.com and"
+    " has AWS's policy AmazonEMRServicePolicy_v2"
+)
+EMR_QUOTA = (
+    "set MILLRACE_EMR_MAX_VCPUS lower, or ask AWS (Service Quotas, EC2) to raise the vCPUs of"
+    " standard instances, on demand and spot"
+)
+EMR_INSTANCES = "set MILLRACE_EMR_INSTANCES to types that this region and this release of EMR have"
+SERVERLESS_ROLE = (
+    "set MILLRACE_EMR_JOB_ROLE to a role that exists and trusts emr-serverless.amazonaws.com, with"
+    " the rights of include/iam/emr-instance.json"
+)
+ROLES = {  # the setting that names the role which a call hands to its service
+    "RunJobFlow": "MILLRACE_EMR_SERVICE_ROLE or of MILLRACE_EMR_INSTANCE_PROFILE",
+    "StartJobRun": "MILLRACE_EMR_JOB_ROLE",
+}
+
 GIVE_ROLE = "give the role in MILLRACE_SAGEMAKER_ROLE"
 OBJECT = "run the step that makes this object again"
 
 BY_TEXT = tuple(
     (re.compile(pattern, re.IGNORECASE), remedy)
     for pattern, remedy in (
+        (r"invalid instanceprofile", EMR_PROFILE),
+        (
+            r"servicerole .* is invalid|EMR_DefaultRole|service role .* insufficient",
+            EMR_SERVICE_ROLE,
+        ),
+        (r"exceeds? your EC2 quota|VcpuLimitExceeded|max vCPUs per account", EMR_QUOTA),
+        (r"instance type .* not supported.*(EMR|release)|invalid instance type", EMR_INSTANCES),
+        (r"release label .* (invalid|not supported)|releaseLabel", "set MILLRACE_EMR_RELEASE"),
+        (
+            r"security configuration .* (not exist|not found)",
+            "set MILLRACE_EMR_SECURITY_CONFIGURATION to the name of one that exists",
+        ),
+        (
+            r"^application \w+ (does not exist|is not)",
+            "set MILLRACE_EMR_SERVERLESS_APPLICATION to an application of this region that is"
+            " tagged project=millrace",
+        ),
         (r"cannot find the requested image|requested image not found|manifest unknown", IMAGE),
         (r"cannot pull algorithm container|image does not exist|\becr:\w+|images? .* exist", IMAGE),
         (r"(could not|unable to) assume (the )?role|sts:AssumeRole", ROLE),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from millrace.aws.emr_target import EmrSettings
 from millrace.aws.images import regions
 from millrace.variables import SettingsError, file, listed, matching, whole, yes_or_no
 
@@ -42,6 +43,7 @@ class AwsSettings:
         events_queue: URL of the SQS queue that tells of uploads.
         metrics_namespace: CloudWatch namespace of the runs' metrics.
         prices: JSON file with prices that replace the built-in ones.
+        emr: how Spark runs there.
     """
 
     region: str = ""
@@ -57,6 +59,7 @@ class AwsSettings:
     events_queue: str = ""
     metrics_namespace: str = "Millrace"
     prices: Path | None = None
+    emr: EmrSettings = field(default_factory=EmrSettings)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AwsSettings | None:
@@ -99,6 +102,7 @@ class AwsSettings:
                 "up to 255 letters, digits and ._-/#, not beginning with AWS/", "Millrace",
             ),
             prices=file(environment, "MILLRACE_PRICES"),
+            emr=EmrSettings.from_environment(environment),
         )  # fmt: skip
         return None if found == cls() else found
 

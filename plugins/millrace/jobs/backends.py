@@ -55,6 +55,14 @@ def _emr_step(options: dict[str, Any]) -> Backend:
     return EmrStep(EmrHook(**options).get_conn(), S3Hook(**options).get_conn())
 
 
+def _emr_cluster(options: dict[str, Any]) -> Backend:
+    from airflow.providers.amazon.aws.hooks.emr import EmrHook
+
+    from millrace.jobs.emr_cluster import EmrCluster
+
+    return EmrCluster(EmrHook(**options).get_conn())
+
+
 def _emr_serverless(options: dict[str, Any]) -> Backend:
     from airflow.providers.amazon.aws.hooks.emr import EmrServerlessHook
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -68,5 +76,6 @@ _MAKERS: dict[str, Callable[[dict[str, Any]], Backend]] = {
     "sagemaker_training": _sagemaker_training,
     "sagemaker_transform": _sagemaker_transform,
     "emr_step": _emr_step,
+    "emr_cluster": _emr_cluster,
     "emr_serverless": _emr_serverless,
 }

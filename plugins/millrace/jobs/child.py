@@ -1,4 +1,4 @@
-"""A script as a child process: what it writes, how it ended, and nothing of it left behind."""
+"""A command as a child process: what it writes, how it ended, and nothing of it left behind."""
 
 from __future__ import annotations
 
@@ -24,19 +24,16 @@ LONGEST = 65_536  # characters of a line; what is longer is broken
 
 
 class Child:
-    """A script that runs under a guardian's watch, see `guardian.py`.
+    """A command that runs under a guardian's watch, see `guardian.py`.
 
     Args:
         environment: variables on top of the worker's own.
         limit: seconds it may run.
     """
 
-    def __init__(
-        self, script: str, arguments: Sequence[str], environment: Mapping[str, str], limit: float
-    ):
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], limit: float):
         reads, writes = os.pipe()
         self._report = open(reads, "rb", buffering=0)  # noqa: SIM115
-        command = [sys.executable, "-u", script, *arguments]
         try:
             self._guardian = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(GUARDIAN), str(writes), str(limit), *command],
@@ -58,7 +55,7 @@ class Child:
             os.set_blocking(pipe.fileno(), False)
 
     def status(self) -> Status:
-        """Where the script stands."""
+        """Where the command stands."""
         if self._ended is None:
             word = self._report.read()
             seconds = time.monotonic() - self._started
@@ -79,7 +76,7 @@ class Child:
         return [line[at : at + LONGEST].rstrip() for line in lines for at in _starts(line)]
 
     def follow(self) -> Iterator[str]:
-        """Every line as it is written, until the script and all it started have ended."""
+        """Every line as it is written, until the command and all it started have ended."""
         change = select.poll()
         for pipe in (self._report, self._output):
             change.register(pipe, select.POLLIN)
@@ -89,7 +86,7 @@ class Child:
         yield from self.lines()
 
     def stop(self) -> None:
-        """Have the script and everything it started killed; does nothing where all has ended."""
+        """Have the command and everything it started killed; does nothing where all has ended."""
         self._lifeline.close()
 
     def end(self) -> None:
@@ -109,6 +106,11 @@ class Child:
                 break
             read.append(piece)
         return b"".join(read)
+
+
+def script_command(script: str, arguments: Sequence[str]) -> list[str]:
+    """The command that runs a Python script with the worker's own interpreter."""
+    return [sys.executable, "-u", script, *arguments]
 
 
 def _starts(line: str) -> range:

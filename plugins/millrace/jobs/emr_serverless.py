@@ -69,7 +69,7 @@ class EmrServerless:
     def start(self, request: Request, number: int) -> Job:
         name = f"{request.name}-{number}"
         minutes = max(LEAST_MINUTES, math.ceil(request.limit / 60))
-        body = {"executionTimeoutMinutes": minutes, **request.body}
+        body = {"executionTimeoutMinutes": minutes, **request.body_of(number)}
         try:
             answer = self.client.start_job_run(
                 applicationId=request.home, clientToken=client_token(name), name=name, **body

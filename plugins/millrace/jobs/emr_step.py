@@ -73,7 +73,7 @@ class EmrStep:
         if any(step["Name"] == name for step in self._steps(home)):
             raise NameTaken(name)
         answer = self.client.add_job_flow_steps(
-            JobFlowId=home, Steps=[{**request.body, "Name": name}]
+            JobFlowId=home, Steps=[{**request.body_of(number), "Name": name}]
         )
         job = Job(request.name, number, answer["StepIds"][0], home)
         # Where botocore called again, the answer it missed may have been that of a started step.
@@ -128,11 +128,7 @@ class EmrStep:
 
     def link(self, job: Job) -> str:
         """The cluster's page, which lists its steps: a step has no page of its own."""
-        region = self.client.meta.region_name
-        return (
-            f"https://{region}.console.aws.amazon.com/emr/home"
-            f"?region={region}#/clusterDetails/{job.home}"
-        )
+        return page_of(self.client.meta.region_name, job.home)
 
     def _steps(self, cluster: str, **which: Any) -> list[dict[str, Any]]:
         pages = self.client.get_paginator("list_steps").paginate(ClusterId=cluster, **which)
@@ -186,6 +182,14 @@ class EmrStep:
         step = self.client.describe_step(ClusterId=job.home, StepId=job.id)["Step"]
         ended: datetime | None = step["Status"].get("Timeline", {}).get("EndDateTime")
         return ended
+
+
+def page_of(region: str, cluster: str) -> str:
+    """Address of a cluster's page in the console: its steps, its history server, its machines."""
+    return (
+        f"https://{region}.console.aws.amazon.com/emr/home"
+        f"?region={region}#/clusterDetails/{cluster}"
+    )
 
 
 def _status(step: Mapping[str, Any], death: tuple[State, str] | None) -> Status:

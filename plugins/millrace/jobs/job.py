@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 from millrace.errors import MillraceError
 
+TRY = "{try}"  # stands for the number of the try in the body of a request
+
 
 class State(StrEnum):
     """Where a job stands; every backend translates its service's words into these."""
@@ -74,9 +76,9 @@ class Request:
 
     Attributes:
         kind: the backend: `sagemaker_training`, `sagemaker_transform`, `emr_step`,
-            `emr_serverless`.
+            `emr_serverless`, `emr_cluster`.
         name: the name the work goes by.
-        body: arguments of the service's start call, without the name of the job.
+        body: arguments of the service's start call, without the name of the job; see `body_of`.
         limit: seconds it may run.
         home: the cluster or application it runs on, empty where the service has none.
         hourly: estimated price of an hour, in US dollars; None where it is not known.
@@ -88,6 +90,20 @@ class Request:
     limit: float
     home: str = ""
     hourly: float | None = None
+
+    def body_of(self, number: int) -> dict[str, Any]:
+        """The body of one try: `{try}` in any text of it becomes the number."""
+        return {key: _numbered(value, str(number)) for key, value in self.body.items()}
+
+
+def _numbered(value: Any, number: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(TRY, number)
+    if isinstance(value, Mapping):
+        return {key: _numbered(each, number) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbered(each, number) for each in value]
+    return value
 
 
 @dataclass(frozen=True)

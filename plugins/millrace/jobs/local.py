@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from millrace.jobs.causes import Tail, account
-from millrace.jobs.child import LIMIT, Child
+from millrace.jobs.child import LIMIT, Child, script_command
 from millrace.jobs.job import Job, JobFailed, JobStopped, Lines, Request, State, Status
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,8 @@ class LocalProcess:
 
     def start(self, request: Request, number: int) -> Job:
         body = request.body
-        child = Child(
-            body["script"], body.get("arguments", ()), body.get("environment", {}), request.limit
-        )
+        command = script_command(body["script"], body.get("arguments", ()))
+        child = Child(command, body.get("environment", {}), request.limit)
         self._children[child.id] = child
         return Job(request.name, number, child.id)
 
@@ -68,13 +67,22 @@ class LocalProcess:
 def run_script(
     script: Path, arguments: Sequence[str], environment: Mapping[str, str], *, timeout: float
 ) -> float:
-    """Run a Python script to its end and pass every line it writes to the task log.
+    """Run a Python script to its end, as `run_command` does."""
+    command = script_command(str(script), arguments)
+    return run_command(script.name, command, environment, timeout=timeout)
+
+
+def run_command(
+    name: str, command: Sequence[str], environment: Mapping[str, str], *, timeout: float
+) -> float:
+    """Run a command to its end and pass every line it writes to the task log.
 
     Nothing that it started outlives its end, its time limit or the worker.
 
     Args:
+        name: file name of the script that it runs, for log and errors.
         environment: variables on top of the worker's own.
-        timeout: seconds the script may run.
+        timeout: seconds it may run.
 
     Returns:
         Seconds it ran.
@@ -83,19 +91,19 @@ def run_script(
         JobFailed: it exited with another code than 0, or reached the time limit.
         JobStopped: something else killed it.
     """
-    child = Child(str(script), arguments, environment, timeout)
-    tail = Tail()
+    child = Child(command, environment, timeout)
+    tail, source = Tail(), Path(name).stem
     try:
         with _ended_with_task(child):
             for line in child.follow():
                 tail.add([line])
-                log.info("%s | %s", script.stem, line)
+                log.info("%s | %s", source, line)
     finally:
         child.end()
     status = child.status()
     if status.state is State.SUCCEEDED:
         return status.seconds or 0.0
-    message = account(f"{script.name} {status.detail}", "", tail.lines())
+    message = account(f"{name} {status.detail}", "", tail.lines())
     if status.state is State.FAILED or status.reason == LIMIT:
         raise JobFailed(message)
     raise JobStopped(message)

@@ -20,7 +20,7 @@ from millrace.settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from millrace.jobs.job import Backend, Job
+    from millrace.jobs.job import Backend, Job, Request
     from millrace.jobs.ledger import Waiting
     from millrace.jobs.work import Remote, Work
 
@@ -34,9 +34,9 @@ PAGE = "job_page"  # XCom with the address of the job's page
 
 
 class JobPage(BaseOperatorLink):
-    """A button to the job's page in the AWS console."""
+    """A button to the job's page: in the AWS console, or in the history of a local Spark."""
 
-    name = "Job in the AWS console"
+    name = "Page of the job"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         return XCom.get_value(key=PAGE, ti_key=ti_key) or ""
@@ -61,7 +61,7 @@ class JobOperator(DecoratedOperator):
         """Do nothing where the output is published; else do the work, or wait for its job."""
         work = self._work()
         if work.remote is None or work.is_done:
-            return work.do_here()
+            return self._here(context, work)
         return self._follow(context, work, work.remote)
 
     def complete(
@@ -72,7 +72,7 @@ class JobOperator(DecoratedOperator):
 
         ended, work = Job(**job), self._work()
         if work.remote is None or work.is_done:
-            return work.do_here()
+            return self._here(context, work)
         if work.remote.request.name != ended.name:
             log.info("What is to be run has changed since %s was started.", ended)
             return self._follow(context, work, work.remote)
@@ -97,6 +97,13 @@ class JobOperator(DecoratedOperator):
         work: Work = self.python_callable(*self.op_args, **self.op_kwargs)
         return work
 
+    def _here(self, context: Context, work: Work) -> Any:
+        """Do the work on this machine, unless it is done, and leave the address of its page."""
+        result = work.do_here()
+        if page := work.published_page():
+            context["ti"].xcom_push(key=PAGE, value=page)
+        return result
+
     def _follow(self, context: Context, work: Work, remote: Remote, *, anew: bool = False) -> Any:
         """Find or start the job, and wait for it in the triggerer."""
         from millrace.aws.errors import aws_calls
@@ -104,10 +111,11 @@ class JobOperator(DecoratedOperator):
         from millrace.jobs.trigger import JobTrigger
         from millrace.jobs.work import obtain
 
-        backend, request = _open(remote), remote.request
-        with aws_calls(f"starting {request.name}"):
+        backend = _open(remote)
+        with aws_calls(f"starting {remote.request.name}"):
             remote.send()
-            note(work.store, _waiting(context, remote))
+            request = remote.placed(anew=anew)
+            note(work.store, _waiting(context, remote, request))
             obtained = obtain(backend, work.store, request, anew=anew)
         job = obtained.job
         self._stop = partial(backend.stop, job)
@@ -121,7 +129,8 @@ class JobOperator(DecoratedOperator):
                 remote.interval,
             ),
             method_name="complete",
-            kwargs={"job": asdict(job), "found": obtained.found},
+            # What came with a cluster of this very run is no job that others wait for.
+            kwargs={"job": asdict(job), "found": obtained.found and remote.locate is None},
             timeout=dt.timedelta(seconds=request.limit) + QUEUE,
         )  # fmt: skip
         return None
@@ -144,7 +153,7 @@ class JobOperator(DecoratedOperator):
         with aws_calls(f"asking about {job}"):
             status = backend.poll([job]).get(job)
             if status is None or status.state.ended:
-                erase(work.store, _waiting(context, remote))
+                erase(work.store, _waiting(context, remote, remote.request))
                 backend.tidy(job)
         tail = Tail([*event.get("tail", ()), *_rest(backend, job, event)])
         if found and status and status.state is State.STOPPED and not event.get("expired"):
@@ -195,10 +204,10 @@ def _owner(ti: Any) -> tuple[str, str, str, int]:
     return ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index
 
 
-def _waiting(context: Context, remote: Remote) -> Waiting:
+def _waiting(context: Context, remote: Remote, request: Request) -> Waiting:
     from millrace.jobs.ledger import Waiting
 
-    request, ti = remote.request, context["ti"]
+    ti = context["ti"]
     return Waiting(
         request.kind, request.name, request.home, remote.connection, remote.region,
         *_owner(ti),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from millrace.aws.prices import cost
 from millrace.jobs.job import Backend, Job, NameTaken, Request, State, Status
-from millrace.lake import Attempt, Place, Store, answers, publish
+from millrace.lake import Attempt, Place, Store, answers, publish, read_published
 from millrace.lake.lease import lease
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,10 @@ class Remote:
         collect: writes the output of the finished job. Raises FileNotFoundError where it is gone.
         connection: id of the Airflow connection to AWS.
         interval: seconds between two questions to the service.
+        locate: gives the `home` of the request, and makes it where there is none, as a cluster;
+            called when a job is looked for or started. Its argument: whether the work is to be
+            done anew. None where the request names its home.
+        around: the request for that home, where a task of its own makes it before.
     """
 
     request: Request
@@ -43,6 +47,14 @@ class Remote:
     connection: str
     region: str
     interval: float
+    locate: Callable[[bool], str] | None = None
+    around: Request | None = None
+
+    def placed(self, *, anew: bool = False) -> Request:
+        """The request with its home."""
+        if self.locate is None:
+            return self.request
+        return replace(self.request, home=self.locate(anew))
 
     def announce(self, obtained: Obtained, page: str) -> None:
         """Say which job does the work, where to see it, and what it may cost."""
@@ -61,7 +73,10 @@ class Remote:
         self.collect(job, status, attempt)
         attempt.facts["job"] = str(job)
         if status.seconds is not None:
-            attempt.facts["seconds"] = round(status.seconds, 3)
+            # What a job wrote itself says where its seconds went.
+            attempt.facts["job_seconds" if attempt.written else "seconds"] = round(
+                status.seconds, 3
+            )
             price = self._price(status.seconds, "about")
             log.info("%s ran for %.0f s, %s.", job, status.seconds, price)
         if status.seconds is not None and self.request.hourly is not None:
@@ -87,6 +102,7 @@ class Work:
         here: does the work on this machine and writes its output.
         remote: how a service does it; None where the work is done here.
         again: do the work even where its output is published.
+        page: gives the address of a page about the published work from its facts, "" for none.
     """
 
     store: Store
@@ -97,6 +113,7 @@ class Work:
     here: Callable[[Attempt], None]
     remote: Remote | None = None
     again: bool = False
+    page: Callable[[Mapping[str, Any]], str] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -106,6 +123,11 @@ class Work:
     def do_here(self) -> Any:
         """Do the work on this machine; does nothing, and says so, where it is done."""
         return self.publish(self.here)
+
+    def published_page(self) -> str:
+        """Address of a page about the published work, empty where there is none."""
+        published = read_published(self.store, self.place) if self.page else None
+        return self.page(published.facts) if self.page and published else ""
 
     def publish(self, build: Callable[[Attempt], None]) -> Any:
         """Publish the output that `build` writes; gives what the task hands on."""

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from millrace.lake.account import account_of
 from millrace.lake.code import code_fingerprint, git_commit
 from millrace.lake.manifest import (
     MANIFEST,
@@ -38,10 +39,16 @@ ABANDONED_AFTER = 24 * 3600  # seconds after which an attempt that never publish
 
 @dataclass
 class Attempt:
-    """One try at a step's output: a folder to write into and figures to leave."""
+    """One try at a step's output: a folder to write into and figures to leave.
+
+    Attributes:
+        written: name of a folder beside this one (`attempt=...`) into which a job has written the
+            output itself; it is published in place of this one, and nothing is copied.
+    """
 
     folder: Path
     facts: dict[str, Any] = field(default_factory=dict)
+    written: str = ""
 
     def write(self, name: str, text: str) -> None:
         """Write one text file of the output."""
@@ -88,16 +95,23 @@ def publish(
     try:
         attempt = Attempt(folder)
         build(attempt)
+        if attempt.written:
+            attempt_name = attempt.written
+            files, facts = account_of(store, f"{place}/{attempt_name}")
+            shutil.rmtree(folder)
+        else:
+            files, facts = _inventory(folder), {}
         manifest = Manifest(
-            attempt_name, cause, _inventory(folder), attempt.facts, dict(inputs or {}),
+            attempt_name, cause, files, {**facts, **attempt.facts}, dict(inputs or {}),
             code_fingerprint(), git_commit(), datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
-        store.store(folder, prefix)
+        if not attempt.written:
+            store.store(folder, prefix)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         _remove(store, prefix)
         raise
-    published = _put_in_place(store, place, manifest, version)
+    published = _put_in_place(store, place, manifest, version, keep=bool(attempt.written))
     if published.manifest.attempt != attempt_name:
         return published
     size = sum(facts["size"] for facts in manifest.files.values())
@@ -121,8 +135,14 @@ def _cause(depends_on: Mapping[str, Any]) -> str:
     return _hash({"depends_on": depends_on, "code": code_fingerprint()})
 
 
-def _put_in_place(store: Store, place: Place, manifest: Manifest, version: str | None) -> Published:
-    """The atomic step; returns what is published after it."""
+def _put_in_place(
+    store: Store, place: Place, manifest: Manifest, version: str | None, *, keep: bool
+) -> Published:
+    """The atomic step; returns what is published after it.
+
+    Args:
+        keep: leave the files where another try may publish them, as those of a long job.
+    """
     try:
         store.replace(f"{place}/{MANIFEST}", _dump(manifest), version)
     except Exception as error:
@@ -130,7 +150,8 @@ def _put_in_place(store: Store, place: Place, manifest: Manifest, version: str |
         winner = read_published(store, place)
         if winner and winner.manifest.attempt == manifest.attempt:
             return winner
-        _remove(store, f"{place}/{manifest.attempt}")
+        if isinstance(error, Conflict) or not keep:
+            _remove(store, f"{place}/{manifest.attempt}")
         if not (isinstance(error, Conflict) and winner and winner.manifest.cause == manifest.cause):
             raise
         log.info("Another copy of this task published %s first; its output stands.", winner.uri)

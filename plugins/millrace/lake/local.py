@@ -27,16 +27,15 @@ class LocalStore:
         return str(self._path(key))
 
     def list(self, prefix: str) -> list[Entry]:
-        found = []
-        for folder, _, names in os.walk(self._path(prefix)):
-            for name in names:
+        return sorted(self.walk(prefix), key=lambda entry: entry.key)
+
+    def walk(self, prefix: str) -> Iterator[Entry]:
+        for folder, below, names in os.walk(self._path(prefix)):
+            below.sort()
+            for name in sorted(name for name in names if not name.startswith(DRAFT)):
                 # Another run may remove an abandoned attempt while this one walks through it.
                 with suppress(FileNotFoundError):
-                    found.append(self._entry(Path(folder) / name))
-        return sorted(
-            (entry for entry in found if not Path(entry.key).name.startswith(DRAFT)),
-            key=lambda entry: entry.key,
-        )
+                    yield self._entry(Path(folder) / name)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         try:

@@ -34,20 +34,19 @@ class S3Store:
         return f"s3://{self.bucket}/{self.prefix}{key}"
 
     def list(self, prefix: str) -> list[Entry]:
+        return list(self.walk(prefix))
+
+    def walk(self, prefix: str) -> Iterator[Entry]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=f"{self._name(prefix)}/"
+        )
         with self._access():
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=f"{self._name(prefix)}/"
-            )
-            objects = [item for page in pages for item in page.get("Contents", [])]
-        return [
-            Entry(
-                item["Key"].removeprefix(self.prefix),
-                item["Size"],
-                item["LastModified"].timestamp(),
-            )
-            for item in objects
-            if not item["Key"].endswith("/")  # the console's empty folders
-        ]
+            for item in (item for page in pages for item in page.get("Contents", [])):
+                if not item["Key"].endswith("/"):  # the console's empty folders
+                    yield Entry(
+                        item["Key"].removeprefix(self.prefix), item["Size"],
+                        item["LastModified"].timestamp(), item["ETag"].strip('"'),
+                    )  # fmt: skip
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         name = self._name(key)

@@ -8,6 +8,7 @@ the caller saw (S3: conditional PUT; local: `os.replace` under a file lock).
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,11 +26,18 @@ class LakeError(MillraceError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One stored file: its key, its size in bytes, and when it changed (seconds since 1970)."""
+    """One stored file.
+
+    Attributes:
+        size: bytes.
+        modified: when it changed, in seconds since 1970.
+        tag: differs whenever the content does; empty where the store has none (a folder).
+    """
 
     key: str
     size: int
     modified: float
+    tag: str = ""
 
 
 class Store(Protocol):
@@ -42,6 +50,12 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> list[Entry]:
         """All files below `prefix`, by key."""
+
+    def walk(self, prefix: str) -> Iterator[Entry]:
+        """The same one after the other, in an order that depends on the keys only.
+
+        For millions of files, which need not all be held in memory.
+        """
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """Content and version of a small file, None where there is none."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from millrace.jobs.emr_cluster import EmrCluster
 from millrace.jobs.emr_serverless import EmrServerless
 from millrace.jobs.emr_step import EmrStep
 from millrace.jobs.job import Backend, Job, Request
@@ -84,6 +85,9 @@ def cluster_request() -> dict[str, Any]:
         "ServiceRole": role_arn(), "JobFlowRole": INSTANCE_PROFILE,
         "Instances": {"InstanceCount": 1, "MasterInstanceType": "m5.xlarge",
                       "KeepJobFlowAliveWhenNoSteps": True},
+        "AutoTerminationPolicy": {"IdleTimeout": 600},
+        "ManagedScalingPolicy": {"ComputeLimits": {
+            "UnitType": "Instances", "MinimumCapacityUnits": 1, "MaximumCapacityUnits": 2}},
         "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()],
     }  # fmt: skip
 
@@ -187,6 +191,9 @@ OPERATIONS: dict[str, Callable[[Ground, str], Any]] = {
     "elasticmapreduce:DescribeCluster": on("find", "step"),
     "elasticmapreduce:DescribeStep": on("read", "step"),
     "elasticmapreduce:ListSteps": on("find", "step"),
+    "elasticmapreduce:ListClusters": lambda ground, user: EmrCluster(
+        ground.aws.client("emr", user)
+    ).find("millrace-x"),
     "elasticmapreduce:TerminateJobFlows": terminate,
     "emr-serverless:GetApplication": on("read", "serverless"),
     "emr-serverless:ListJobRuns": on("find", "serverless"),
@@ -200,6 +207,8 @@ OPERATIONS: dict[str, Callable[[Ground, str], Any]] = {
 }
 for _same, _as in {
     "elasticmapreduce:AddTags": "elasticmapreduce:RunJobFlow",
+    "elasticmapreduce:PutAutoTerminationPolicy": "elasticmapreduce:RunJobFlow",
+    "elasticmapreduce:PutManagedScalingPolicy": "elasticmapreduce:RunJobFlow",
     "GiveClustersTheirRole iam:PassRole": "elasticmapreduce:RunJobFlow",
     "GiveInstancesTheirRole iam:PassRole": "elasticmapreduce:RunJobFlow",
 }.items():

@@ -20,7 +20,7 @@ from millrace.settings import PROJECT, Settings
 from millrace.stack import terminate_as_exit
 from tests.integration.aws.stack import Rehearsal, rehearsal
 
-DATASETS = ("titanic", "loan_default")
+DATASETS = ("titanic", "loan_default", "fruits")
 TOLERANCE = 1e-6  # how far a metric of `aws` may lie from the one of `local`
 HOME = PROJECT / "var" / "rehearsal"
 

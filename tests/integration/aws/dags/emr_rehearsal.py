@@ -56,7 +56,7 @@ def emr_rehearsal() -> None:
         store = open_lake(SETTINGS)
         target = SETTINGS.aws_target()
         place = Place("features", "squares", partition)
-        output = f"jobs/squares/{partition}/sum.json"
+        output = f"{place}/attempt=0/sum.json"
         script = store.uri("jobs/sent/count_squares.py")
         arguments = ["spark-submit", "--master", "yarn", script, store.uri(output), fail]
         step = {

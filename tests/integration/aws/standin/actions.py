@@ -62,6 +62,10 @@ def _sagemaker(call: Call) -> list[Need]:
     return found
 
 
+SCALING = {"ManagedScalingPolicy": "PutManagedScalingPolicy",
+           "AutoTerminationPolicy": "PutAutoTerminationPolicy"}  # fmt: skip
+
+
 def _emr(call: Call) -> list[Need]:
     ids = call.params.get("JobFlowIds") or [
         call.params.get("ClusterId") or call.params.get("JobFlowId")
@@ -75,6 +79,9 @@ def _emr(call: Call) -> list[Need]:
         found = [Need(right, "*", context)]
     else:
         found = [Need(right, name, context) for name in names]
+    for member, right in SCALING.items():
+        if call.operation == "RunJobFlow" and member in call.params:
+            found.append(Need(f"elasticmapreduce:{right}", names[0], context))
     if context and call.operation == "RunJobFlow":
         found.append(Need("elasticmapreduce:AddTags", names[0], context))
     return found
@@ -183,4 +190,7 @@ def _passed_roles(call: Call) -> list[Need]:
 
 def _role(text: str) -> str:
     """A role's ARN, also where the call gives its name only."""
+    name = text.partition(":instance-profile/")[2]
+    if name:  # the role in it, which has its name
+        return f"arn:aws:iam::{ACCOUNT}:role/{name}"
     return text if text.startswith("arn:") else f"arn:aws:iam::{ACCOUNT}:role/{text}"

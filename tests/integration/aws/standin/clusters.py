@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.integration.aws.standin.account import ACCOUNT
 from tests.integration.aws.standin.faults import Fault
+from tests.integration.aws.standin.fleets import fleet_of
 from tests.integration.aws.standin.jobs import Job, Stopped
 from tests.integration.aws.standin.steps import ENDED, Step
 
@@ -39,6 +40,7 @@ class Cluster(Job):
         self.log_uri = str(request.get("LogUri", "")).rstrip("/").replace("s3n://", "s3://", 1)
         self.stays = bool(request["Instances"].get("KeepJobFlowAliveWhenNoSteps", False))
         self.protected = bool(request["Instances"].get("TerminationProtected", False))
+        self.idle_limit = request.get("AutoTerminationPolicy", {}).get("IdleTimeout")
         self.steps: list[Step] = []
         self.status: dict[str, Any] = {
             "State": "STARTING", "StateChangeReason": {},
@@ -94,16 +96,20 @@ class Cluster(Job):
 
     def _work(self) -> None:
         """Run what is pending; end where nothing is left and the cluster is not to stay."""
+        idle_since = time.monotonic()
         while not self.stop_asked.is_set():
             step = next((step for step in self.steps if step.state == "PENDING"), None)
             if step:
                 self.change("RUNNING")
                 step._run()
                 self._after(step)
+                idle_since = time.monotonic()
             elif self.stays:
                 if self.state != "WAITING":
                     self.change("WAITING", "USER_REQUEST", "Cluster ready to run steps.")
                 self.stop_asked.wait(IDLE)
+                if self.idle_limit and time.monotonic() - idle_since > self.idle_limit:
+                    self.terminate("ALL_STEPS_COMPLETED", "Terminated because it was idle")
             else:
                 self.terminate("ALL_STEPS_COMPLETED", "Steps completed")
 
@@ -138,7 +144,14 @@ class Cluster(Job):
             "Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()],
             "Ec2InstanceAttributes": {"IamInstanceProfile": request.get("JobFlowRole", "")},
             **{key: request[key] for key in kept if key in request},
+            "InstanceCollectionType": (
+                "INSTANCE_FLEET" if request["Instances"].get("InstanceFleets") else "INSTANCE_GROUP"
+            ),
         }  # fmt: skip
+
+    def fleets(self) -> list[dict[str, Any]]:
+        """As ListInstanceFleets answers them."""
+        return [fleet_of(asked) for asked in self.request["Instances"].get("InstanceFleets", [])]
 
     def summary(self) -> dict[str, Any]:
         """As ListClusters answers it."""

@@ -12,9 +12,12 @@ from tests.integration.aws.standin.answers import AwsError
 from tests.integration.aws.standin.calls import Call
 from tests.integration.aws.standin.cloud import Cloud
 from tests.integration.aws.standin.clusters import OVER, Cluster
+from tests.integration.aws.standin.faults import Fault
+from tests.integration.aws.standin.fleets import check_instances
 from tests.integration.aws.standin.steps import ENDED, Step
 
 PAGE = 50
+OF_STEPS = ("never_ends", "interruption", "image")  # faults of a cluster's first step
 
 
 class Emr:
@@ -30,21 +33,39 @@ class Emr:
             "DescribeStep": self._describe_step, "ListSteps": self._list_steps,
             "CancelSteps": self._cancel_steps, "AddTags": self._add_tags,
             "RemoveTags": self._remove_tags,
+            "ListInstanceFleets": self._list_fleets,
+            "GetManagedScalingPolicy": self._policy("ManagedScalingPolicy"),
+            "GetAutoTerminationPolicy": self._policy("AutoTerminationPolicy"),
         }  # fmt: skip
 
     def _run_job_flow(self, call: Call) -> dict[str, Any]:
         request = call.params
         role = self._cloud.iam.role_of_profile(request.get("JobFlowRole", "EMR_EC2_DefaultRole"))
         self._require_service_role(request.get("ServiceRole", "EMR_DefaultRole"))
+        check_instances(request)
         fault = self._cloud.faults.of_job(call)
+        of_step = fault if fault and fault.fault in OF_STEPS and request.get("Steps") else None
+        fault = None if of_step else fault
         cluster = Cluster(self._cloud, _identifier("j-"), request, call.region, role, fault)
         self._clusters[cluster.name] = cluster
-        cluster.add(self._steps(cluster, request.get("Steps", []), call))
+        cluster.add(self._steps(cluster, request.get("Steps", []), call, of_step))
         cluster.begin()
         return {"JobFlowId": cluster.name, "ClusterArn": cluster.describe()["ClusterArn"]}
 
     def _describe_cluster(self, call: Call) -> dict[str, Any]:
         return {"Cluster": copy.deepcopy(self._cluster(call.params["ClusterId"]).describe())}
+
+    def _list_fleets(self, call: Call) -> dict[str, Any]:
+        return _page(call, "InstanceFleets", self._cluster(call.params["ClusterId"]).fleets())
+
+    def _policy(self, name: str) -> Callable[[Call], dict[str, Any]]:
+        """What answers with one of a cluster's policies."""
+
+        def answer(call: Call) -> dict[str, Any]:
+            request = self._cluster(call.params["ClusterId"]).request
+            return {name: request[name]} if name in request else {}
+
+        return answer
 
     def _list_clusters(self, call: Call) -> dict[str, Any]:
         states, after = call.params.get("ClusterStates"), call.params.get("CreatedAfter", 0)
@@ -78,14 +99,17 @@ class Emr:
                                                   " finished may not be modified.")  # fmt: skip
         return {"StepIds": cluster.add(self._steps(cluster, call.params["Steps"], call))}
 
-    def _steps(self, cluster: Cluster, configs: list[dict[str, Any]], call: Call) -> list[Step]:
+    def _steps(
+        self, cluster: Cluster, configs: list[dict[str, Any]], call: Call,
+        fault: Fault | None = None,
+    ) -> list[Step]:  # fmt: skip
         at_once = call.operation == "AddJobFlowSteps"
         return [
             Step(
                 cluster,
                 _identifier("s-"),
                 config,
-                self._cloud.faults.of_job(call) if at_once else None,
+                self._cloud.faults.of_job(call) if at_once else fault,
             )
             for config in configs
         ]

@@ -13,7 +13,7 @@ from tests.integration.aws.standin.account import ACCOUNT
 from tests.integration.aws.standin.faults import Fault
 from tests.integration.aws.standin.jobs import Expired, Failed, Job, Stopped
 from tests.integration.aws.standin.logs import LogFiles
-from tests.integration.aws.standin.spark import Submission, local_command, parse
+from tests.integration.aws.standin.spark import Submission, local_command, parse, variables
 
 if TYPE_CHECKING:
     from tests.integration.aws.standin.cloud import Cloud
@@ -118,7 +118,8 @@ class JobRun(Job):
         submission = Submission(parse(words).options, driver["entryPoint"],
                                 driver.get("entryPointArguments", []))  # fmt: skip
         command = local_command(submission, self.store, self.folder)
-        code = self.execute(command, self.environment(), self.folder, self._logs.write,
+        environment = {**self.environment(), **variables(submission)}
+        code = self.execute(command, environment, self.folder, self._logs.write,
                             limit=self.limit, meanwhile=self._logs.copy)  # fmt: skip
         if code:
             last = [line for line in self._logs.lines("stderr") if line.strip()][-3:]

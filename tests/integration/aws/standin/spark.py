@@ -14,7 +14,10 @@ from tests.integration.aws.standin.storage import Store
 
 WITHOUT_VALUE = {"--verbose", "-v", "--supervise"}
 CLUSTER_ONLY = {"--master", "--deploy-mode", "--queue", "--num-executors", "--executor-cores",
-                "--executor-memory", "--driver-memory", "--driver-cores"}  # fmt: skip
+                "--executor-memory", "--driver-memory", "--driver-cores", "--archives"}  # fmt: skip
+ARCHIVES = "spark.archives"
+CLUSTER_CONFS = {ARCHIVES, "spark.driver.memory", "spark.driver.memoryOverhead"}
+ENVIRONMENTS = ("spark.executorEnv.", "spark.yarn.appMasterEnv.", "spark.emr-serverless.driverEnv.")
 
 
 @dataclass
@@ -39,6 +42,31 @@ def parse(words: Sequence[str]) -> Submission:
     return found
 
 
+def confs(submission: Submission) -> dict[str, str]:
+    """The settings of all `--conf name=value`."""
+    pairs = (value.partition("=") for option, value in submission.options if option == "--conf")
+    return {name: value for name, _, value in pairs}
+
+
+def variables(submission: Submission) -> dict[str, str]:
+    """The environment that the settings give the driver and the executors."""
+    found = {}
+    for name, value in confs(submission).items():
+        for prefix in ENVIRONMENTS:
+            if name.startswith(prefix):
+                found[name.removeprefix(prefix)] = value
+    return found
+
+
+def unpack_archives(submission: Submission, store: Store, folder: Path) -> None:
+    """Unpack `<uri>#<name>` into the folder `name`, as YARN does for each container."""
+    given = [value for option, value in submission.options if option == "--archives"]
+    given += [confs(submission).get(ARCHIVES, "")]
+    for each in (each for value in given for each in value.split(",") if each):
+        uri, _, name = each.partition("#")
+        store.unpack(uri, folder / (name or uri.rpartition("/")[2]))
+
+
 def local_command(submission: Submission, store: Store, folder: Path) -> list[str]:
     """The same job on this machine: the script and its files are fetched first.
 
@@ -46,15 +74,19 @@ def local_command(submission: Submission, store: Store, folder: Path) -> list[st
     interpreter, which takes none of Spark's options.
     """
     script = _fetched(submission.script, store, folder)
+    unpack_archives(submission, store, folder)
     configured = os.environ.get("STANDIN_SPARK_SUBMIT")
     found = shutil.which("spark-submit")
     if not configured and not found:
         return [python(), "-u", script, *submission.arguments]
     command = shlex.split(configured) if configured else [str(found)]
     for option, value in submission.options:
-        if option in CLUSTER_ONLY:
+        name, _, setting = value.partition("=")
+        if option in CLUSTER_ONLY or (option == "--conf" and name in CLUSTER_CONFS):
             continue
-        if option in ("--py-files", "--files", "--jars", "--archives"):
+        if option == "--conf" and name == "spark.submit.pyFiles":
+            option, value = "--py-files", setting
+        if option in ("--py-files", "--files", "--jars"):
             value = ",".join(_fetched(name, store, folder) for name in value.split(","))
         command += [option, value] if value else [option]
     return [*command, script, *submission.arguments]

@@ -12,7 +12,7 @@ from tests.integration.aws.standin.faults import Fault
 from tests.integration.aws.standin.jobs import Expired, Failed, Job, Stopped
 from tests.integration.aws.standin.logs import LogFiles
 from tests.integration.aws.standin.processes import OnLine
-from tests.integration.aws.standin.spark import local_command, parse
+from tests.integration.aws.standin.spark import local_command, parse, variables
 
 if TYPE_CHECKING:
     from tests.integration.aws.standin.clusters import Cluster
@@ -102,14 +102,15 @@ class Step(Job):
             raise Failed(f"Cannot run the jar {jar['Jar']}: the stand-in runs {RUNNER} only")
         if self.fault and self.fault.fault == "never_ends":
             self.stay_for_ever()
-        command, application = words, ""
+        command, application, environment = words, "", self.environment()
         hear: OnLine = self._log
         if words[0] == "spark-submit":
             submission = parse(words[1:])
             command = local_command(submission, self.store, self.folder)
+            environment |= variables(submission)
             if ("--deploy-mode", "cluster") in submission.options:
                 application, hear = self._on_the_cluster()
-        code = self.execute(command, self.environment(), self.folder, hear,
+        code = self.execute(command, environment, self.folder, hear,
                             meanwhile=self._logs.copy)  # fmt: skip
         if code and application:
             said = f"Application {application} finished with failed status"
