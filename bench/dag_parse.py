@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.measure import PROJECT, Comparison, in_turns, load, median, run_script
+from millrace.datasets import load_specs
 
 TABULAR = PROJECT / "dags" / "tabular.py"
-SPECS = sorted((PROJECT / "include" / "datasets").glob("*.yaml"))
+DATASETS = PROJECT / "include" / "datasets"
+SPECS = [DATASETS / f"{name}.yaml" for name in load_specs(DATASETS)[0]]
 EMPTY = """
 from airflow.sdk import dag, task
 
