@@ -12,10 +12,10 @@ export PYTHONPATH := plugins
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test lint format up down status airflow bench data new-dataset rollback lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data weights spark-environment new-dataset name-image spark-history rollback lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv, or bring it up to date (the other commands do it when needed)
 	@scripts/setup.sh
@@ -56,19 +56,35 @@ bench: setup ## every benchmark against the usual way, or ONLY=<name>
 data: setup ## fetch the public data sets
 	@$(PYTHON) -m millrace.public_data
 
+weights: setup ## fetch MobileNetV2's ImageNet weights, or take WEIGHTS=<file>, check them, put them into the lake
+	@scripts/setup_keras.sh
+	@$(PYTHON) -m millrace.networks.weights $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+spark-environment: setup ## pack what Spark on EMR needs into the lake on S3, or TO=<file>
+	@$(PYTHON) -m millrace.spark_environment $(if $(TO),--to "$(TO)")
+
 new-dataset: setup ## draft a data set spec from CSV=<file> (NAME=, TARGET=, FORCE=yes)
 	@test -n "$(CSV)" || { echo "usage: make new-dataset CSV=<file.csv> [NAME=<name>] [TARGET=<column>] [FORCE=yes]" >&2; exit 2; }
 	@$(PYTHON) -m millrace.dataset_draft "$(CSV)" $(if $(NAME),--name "$(NAME)") $(if $(TARGET),--target "$(TARGET)") $(if $(FORCE),--force)
+
+name-image: setup ## what the champion of DATASET=<name> (fruits) calls the photo IMAGE=<file>
+	@test -n "$(IMAGE)" || { echo "usage: make name-image IMAGE=<photo.jpg> [DATASET=<name>]" >&2; exit 2; }
+	@$(PYTHON) -m millrace.name_image "$(IMAGE)" $(if $(DATASET),--dataset "$(DATASET)")
+
+spark-history: setup ## Spark's own pages of the jobs that ran here, until Ctrl-C
+	@$(PYTHON) -m millrace.spark_history
 
 rollback: setup ## put the previous model of DATASET=<name> back into service
 	@test -n "$(DATASET)" || { echo "usage: make rollback DATASET=<name>" >&2; exit 2; }
 	@$(PYTHON) -m millrace.rollback "$(DATASET)"
 
-lock: setup ## resolve requirements.in anew into requirements.txt
+lock: setup ## resolve requirements.in and requirements-keras.in anew into their .txt
 	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
-	"$$uv" pip compile --quiet --universal --generate-hashes --python-version 3.12 requirements.in -o requirements.txt
+	for name in requirements requirements-keras; do \
+		"$$uv" pip compile --quiet --universal --generate-hashes --python-version 3.12 "$$name.in" -o "$$name.txt" || exit 1; \
+	done
 
 clean: ## remove .venv and caches; data and databases in var/ stay
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m millrace.stack down; fi
-	@rm -rf .venv .venv-uv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@rm -rf .venv .venv-uv .venv-keras .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	@find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
