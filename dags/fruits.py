@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace.datasets import ImageSpec, load_image_specs
 from millrace.jobs.operator import job
+from millrace.model_tasks import train_and_promote
 from millrace.runs import dag_options, raw_sensor, schedule_of, this_run
 from millrace.settings import Settings
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from millrace.jobs.work import Work
 
-CANDIDATE = "{{ task.op_kwargs['candidate'] }}"
 SETTINGS = Settings.from_environment()
 
 
@@ -100,39 +100,6 @@ def images(spec: ImageSpec) -> None:
 
         return split_components(this_run(spec))
 
-    @job(map_index_template=CANDIDATE, doc_md="Trains one candidate as a job of its own.")
-    def train(candidate: str) -> Work:
-        from millrace.steps.train import train
-
-        return train(this_run(spec), candidate)
-
-    @job(map_index_template=CANDIDATE, doc_md="Lets one model name the test images.")
-    def transform(candidate: str) -> Work:
-        from millrace.steps.train import transform
-
-        return transform(this_run(spec), candidate)
-
-    @task
-    def evaluate() -> dict[str, Any]:
-        """Scores all candidates on the test images and publishes the report."""
-        from millrace.steps.evaluate import evaluate
-
-        return evaluate(this_run(spec))
-
-    @task
-    def log_to_mlflow() -> dict[str, Any]:
-        """Logs runs, models and pages to MLflow; spools them where it does not answer."""
-        from millrace.steps.log_to_mlflow import log_to_mlflow
-
-        return log_to_mlflow(this_run(spec))
-
-    @task(max_active_tis_per_dag=1)
-    def promote() -> dict[str, Any]:
-        """Registers the winner; it becomes champion if every gate holds and it is not worse."""
-        from millrace.steps.promote import promote
-
-        return promote(this_run(spec))
-
     @dag(schedule=schedule_of(spec), **dag_options(spec))
     def pipeline() -> None:
         planned = plan()
@@ -142,8 +109,7 @@ def images(spec: ImageSpec) -> None:
         planned >> create >> features >> terminate.as_teardown(setups=create)
         candidates = split_components()
         features >> check_features() >> candidates
-        predicted = transform.expand(candidate=train.expand(candidate=candidates))
-        predicted >> evaluate() >> log_to_mlflow() >> promote()
+        train_and_promote(spec, candidates)
 
     pipeline()
 

@@ -6,19 +6,12 @@ is published already answers: clear, re-run or backfill as you like.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from airflow.sdk import dag, task
 
 from millrace.datasets import DatasetSpec, load_specs
-from millrace.jobs.operator import job
+from millrace.model_tasks import train_and_promote
 from millrace.runs import dag_options, raw_sensor, schedule_of, this_run
 from millrace.settings import Settings
-
-if TYPE_CHECKING:
-    from millrace.jobs.work import Work
-
-CANDIDATE = "{{ task.op_kwargs['candidate'] }}"
 
 
 def tabular(spec: DatasetSpec) -> None:
@@ -38,45 +31,11 @@ def tabular(spec: DatasetSpec) -> None:
 
         return preprocess(this_run(spec))
 
-    @job(map_index_template=CANDIDATE, doc_md="Trains one candidate as a job of its own.")
-    def train(candidate: str) -> Work:
-        from millrace.steps.train import train
-
-        return train(this_run(spec), candidate)
-
-    @job(map_index_template=CANDIDATE, doc_md="Lets one model predict the test rows.")
-    def transform(candidate: str) -> Work:
-        from millrace.steps.train import transform
-
-        return transform(this_run(spec), candidate)
-
-    @task
-    def evaluate() -> dict[str, Any]:
-        """Scores all candidates on the test rows and publishes the report."""
-        from millrace.steps.evaluate import evaluate
-
-        return evaluate(this_run(spec))
-
-    @task
-    def log_to_mlflow() -> dict[str, Any]:
-        """Logs runs, models and pages to MLflow; spools them where it does not answer."""
-        from millrace.steps.log_to_mlflow import log_to_mlflow
-
-        return log_to_mlflow(this_run(spec))
-
-    @task(max_active_tis_per_dag=1)
-    def promote() -> dict[str, Any]:
-        """Registers the winner; it becomes champion if every gate holds and it is not worse."""
-        from millrace.steps.promote import promote
-
-        return promote(this_run(spec))
-
     @dag(schedule=schedule_of(spec), **dag_options(spec))
     def pipeline() -> None:
         candidates = preprocess()
         raw_sensor(spec, "wait_for_raw") >> validate_raw() >> candidates
-        predicted = transform.expand(candidate=train.expand(candidate=candidates))
-        predicted >> evaluate() >> log_to_mlflow() >> promote()
+        train_and_promote(spec, candidates)
 
     pipeline()
 

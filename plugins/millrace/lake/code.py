@@ -12,7 +12,8 @@ from millrace.settings import PROJECT
 NO_MAKERS = frozenset(
     "stack samples dataset_draft tracking jobs arrivals aws lambda sensors demo.py airflow_api.py"
     " public_data.py rollback.py runs.py promotion.py settings.py"
-    " variables.py spark.py spark_environment.py spark_history.py name_image.py".split()
+    " variables.py spark.py spark_environment.py spark_history.py name_image.py"
+    " model_tasks.py".split()
 )
 
 
