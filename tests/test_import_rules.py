@@ -18,7 +18,8 @@ CORE = PROJECT / "plugins" / "millrace"
 INCLUDE = PROJECT / "include"
 AIRFLOW_EDGE = {
     "runs.py", "model_tasks.py", "jobs/backends.py", "jobs/clusters.py", "jobs/operator.py",
-    "jobs/trigger.py", "arrivals/trigger.py", "sensors/first_look.py", "sensors/local.py", "sensors/s3.py",
+    "jobs/trigger.py", "arrivals/trigger.py", "sensors/first_look.py", "sensors/local.py",
+    "sensors/s3.py",
 }  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {
