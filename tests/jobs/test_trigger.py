@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -120,6 +121,16 @@ def test_late_lines_of_a_failure_are_waited_for(service: Simulated) -> None:
 
     event = asyncio.run(with_late_lines())
     assert event["tail"] == ["ValueError: no"]
+
+
+def test_the_lines_of_a_job_that_somebody_stopped_are_not_waited_for(service: Simulated) -> None:
+    service.patience = 60.0
+    job = started(service)
+    service.ended[job] = Status(State.STOPPED, "CANCELLED", "Step was cancelled by user")
+    begun = time.monotonic()
+    event = asyncio.run(event_of(trigger_of(job)))
+    assert event["state"] == "stopped"
+    assert time.monotonic() - begun < 15
 
 
 def test_a_person_who_stops_the_task_stops_the_job(service: Simulated) -> None:

@@ -16,6 +16,7 @@ from millrace.aws.errors import explain
 from millrace.jobs.backends import open_backend
 from millrace.jobs.causes import Tail
 from millrace.jobs.job import Job, State, Status
+from millrace.jobs.outcome import EXPIRED
 from millrace.jobs.watch import Watch, watch_of
 
 TROUBLE = 900.0  # seconds without an answer after which the task looks for itself
@@ -73,7 +74,7 @@ class JobTrigger(BaseTrigger):
             status = await self._until_it_ends(watch)
         finally:
             reading.cancel()
-        if status and status.state is State.SUCCEEDED:
+        if status and (status.state is State.SUCCEEDED or self._was_stopped(status)):
             await self._read_until_quiet(watch)
         elif status:
             await self._wait_for_last_lines(watch)
@@ -85,6 +86,10 @@ class JobTrigger(BaseTrigger):
                 "cursor": dict(self.cursor),
             }
         )
+
+    def _was_stopped(self, status: Status) -> bool:
+        """Whether somebody stopped the job: its log will not say why, and another try begins."""
+        return status.state is State.STOPPED and not self.expired and status.reason != EXPIRED
 
     async def on_kill(self) -> None:
         """A person failed or cleared the task: stop the job."""

@@ -14,7 +14,7 @@ from tests.steps import photos
 
 pytestmark = pytest.mark.integration
 
-TIMEOUT = 300
+TIMEOUT = 600  # seconds; the machine may be busy
 DAG = "basket"
 STEP, CLUSTER = "emr-step", "emr-cluster"
 GONE = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")
