@@ -50,7 +50,7 @@ def _log_to_stdout() -> None:
 def reason(error: Exception) -> str:
     """One line that says what went wrong; a failed task's own error, not Spark's stack."""
     text = str(error).strip()
-    if "Py4J" in type(error).__name__ and "Traceback" in text:
+    if "Traceback" in text:
         told = text.partition("Traceback")[2].splitlines()[1:]
         text = next((line for line in told if line and not line.startswith(" ")), text)
     return " ".join(text.split())[:2000] or type(error).__name__
