@@ -169,7 +169,7 @@ class _Block:
 def read_ahead(
     job: FeatureJob, piece: Iterable[tuple[str, int]], report: Report
 ) -> Iterator[bytes | BadImage]:
-    """The files' bytes in order, read by threads while earlier ones are computed."""
+    """The files' bytes in order; from S3 read by threads while earlier ones are computed."""
 
     def read(path: str, size: int) -> bytes | BadImage:
         try:
@@ -185,7 +185,13 @@ def read_ahead(
             return BadImage(f"cannot be read: {' '.join(str(error).split())[:200]}")
         return data
 
-    with ThreadPoolExecutor(1 if job.images.local else READERS) as pool:
+    if job.images.local:  # handing over between threads would take longer than reading
+        for path, size in piece:
+            with _timed(report, "read"):
+                data = read(path, size)
+            yield data
+        return
+    with ThreadPoolExecutor(READERS) as pool:
         coming: collections.deque[tuple[Any, int]] = collections.deque()
         held = 0
         for path, size in [*piece, ("", 0)]:
