@@ -17,7 +17,7 @@ from millrace.aws.policies import policy
 from millrace.jobs.emr_cluster import EmrCluster
 from millrace.jobs.emr_serverless import EmrServerless
 from millrace.jobs.emr_step import EmrStep
-from millrace.jobs.job import Job, State, Status
+from millrace.jobs.job import Job, JobFailed, State, Status
 from millrace.jobs.outcome import require_success
 from millrace.jobs.work import Work, obtain
 from millrace.lake import LocalStore, Published, open_store, read_published
@@ -31,13 +31,14 @@ from tests.integration.aws.stack import BUCKET, EMR_JOB_ROLE, LAKE, VALUES
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import INSTANCE_PROFILE, role_arn
 from tests.integration.aws.standin.tryout import wait
-from tests.jobs.execution import ended, follow
+from tests.jobs.execution import follow
 from tests.steps import photos
 from tests.steps.club import make_bucket
 
 pytestmark = pytest.mark.integration
 
 PARTITION = "2026-03-01"
+LAST = "output: "  # in the last line of a job that succeeded
 WORKER = [policy(name, VALUES) for name in ("worker", "worker-emr")]
 MACHINES = [policy("emr-instance", VALUES)]
 
@@ -97,20 +98,24 @@ def backend_of(run: Run, work: Work) -> Any:
     return kind(run.client(service), run.client("s3"))
 
 
-def carried_out(run: Run, work: Work) -> tuple[Job, Status, list[str]]:
-    """The job after its end, as the operator starts and follows it."""
+def carried_out(run: Run, work: Work, said: str = LAST) -> tuple[Job, Status, list[str]]:
+    """The job after its end and after its log has come with these words: a log comes late."""
     assert work.remote
     backend = backend_of(run, work)
     work.remote.send()
     job = obtain(backend, run.store, work.remote.placed()).job
-    status, lines = follow(backend, job, ended, seconds=120)
+
+    def told(status: Status, lines: list[str]) -> bool:
+        return status.state.ended and any(said in line for line in lines)
+
+    status, lines = follow(backend, job, told, seconds=120)
     return job, status, lines
 
 
-def publish(run: Run, work: Work) -> tuple[Job, list[str]]:
+def publish(run: Run, work: Work, said: str = LAST) -> tuple[Job, list[str]]:
     """Do the work as a job and publish what it wrote."""
     assert work.remote
-    job, status, lines = carried_out(run, work)
+    job, status, lines = carried_out(run, work, said)
     require_success(job, status, work.remote.request.limit, lines, expired=False)
     work.publish(partial(work.remote.bring, job, status))
     return job, lines
@@ -207,8 +212,9 @@ def test_a_step_that_fails_says_why_and_the_cluster_ends(
 ) -> None:
     run = make_run(aws, tmp_path, network, "rotten", {"broken": 30})
     work = image_features(run)
-    with pytest.raises(Exception, match=r"images cannot be used, more than --tolerance 0.1"):
-        publish(run, work)
+    cause = "images cannot be used, more than --tolerance 0.1"
+    with pytest.raises(JobFailed, match=cause):
+        publish(run, work, said=cause)
     assert read_published(run.store, run.place("features")) is None
     assert run.store.list(str(run.place("features"))) == []
     (step,) = [job for job in aws.jobs(service="emr-step") if "rotten" in job["title"]]
