@@ -65,9 +65,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("home")
     datasets = tmp_path_factory.mktemp("datasets")
     (datasets / "orchard.yaml").write_text(SPEC)
-    settings = Settings.from_environment(
-        {"MILLRACE_HOME": str(home), "MILLRACE_DATASETS": str(datasets)}
-    )
+    settings = Settings.from_environment({
+        "MILLRACE_HOME": str(home), "MILLRACE_DATASETS": str(datasets),
+        "MILLRACE_MLFLOW_BUDGET": "240",  # a busy machine must not make the spool take a result
+    })  # fmt: skip
     with Stack(settings) as running:
         api = running.api
         api.wait_for_dags(["orchard"])

@@ -88,6 +88,7 @@ def rehearsal(
             "MILLRACE_EMR_SERVICE_ROLE": role_arn(),
             "MILLRACE_EMR_INSTANCE_PROFILE": INSTANCE_PROFILE,
             "MILLRACE_SPARK_ARCHIVE": f"{LAKE}/{ENVIRONMENT}",
+            "MILLRACE_MLFLOW_BUDGET": "240",  # a busy machine must not make the spool take a result
             "MILLRACE_POLL_INTERVAL": "1",
             "AIRFLOW_CONN_AWS_DEFAULT": aws.connection("worker"),
             **(variables or {}),
