@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from millrace.jobs import s3_logs
 from millrace.jobs.emr_step import NO_LOGS, EmrStep
 from millrace.jobs.job import Job, NameTaken, Request, State
 from tests.jobs.execution import ENDLESS, FAILING, SHORT, ended, follow, send, stand_in
@@ -318,6 +319,30 @@ def test_the_logs_of_a_step_and_of_its_containers(cluster: Any) -> None:
     ]
     logs.put(f"{containers}/container_1700000000000_0001_01_000001/stderr", "late\n")
     assert logs.read() == [f"{own}_01_000001 stderr | late"]
+
+
+@pytest.mark.parametrize(
+    ("names", "containers", "whole"),
+    [
+        (("controller", "stderr"), ("stderr",), True),  # the client in cluster mode prints nothing
+        (("controller", "stderr", "stdout"), ("stderr", "stdout"), True),
+        (("controller", "stderr"), (), False),  # the driver's log is still to come
+        (("controller",), ("stderr",), False),
+    ],
+)
+def test_when_the_logs_of_a_step_are_whole(
+    cluster: Any, monkeypatch: Any, names: Any, containers: Any, whole: bool
+) -> None:
+    logs, application = Logs(cluster), "application_1700000000000_0001"
+    for name in names:
+        logs.put(f"steps/{logs.job.id}/{name}", f"Submitted application {application}\n")
+    for name in containers:
+        logs.put(f"containers/{application}/container_1700000000000_0001_01_000001/{name}", "no\n")
+    ended = datetime.now(UTC) - timedelta(seconds=1)
+    monkeypatch.setattr(cluster.backend, "_ended", lambda _job: ended)
+    assert not cluster.backend.logs(logs.job, {}).complete, "this round of uploads may go on"
+    monkeypatch.setattr(s3_logs, "ROUND", -1.0)
+    assert cluster.backend.logs(logs.job, {}).complete == whole
 
 
 def test_a_cluster_without_logs_says_so_once(endpoint: str) -> None:

@@ -26,7 +26,7 @@ STATES = {
 }
 DEAD = {"TERMINATED": State.STOPPED, "TERMINATED_WITH_ERRORS": State.FAILED}
 STEP_LOGS = ("controller", "stderr", "stdout")
-SAY_WHY = {"controller", "stderr"}  # those of them that a failed step always leaves
+NEEDED = {"controller", "stderr"}  # without them a log is not whole; stdout may stay empty
 CONTAINER_LOGS = ("stderr", "stdout")
 APPLICATION = re.compile(r"\bapplication_\d+_\d+\b")
 APPLICATIONS = 5  # the most of one step whose containers' logs are read
@@ -111,7 +111,7 @@ class EmrStep:
         logs = stored_logs(self.s3, f"{uri}/{job.home}/steps/{job.id}", STEP_LOGS)
         for name in (name for name in STEP_LOGS if name in logs):
             reader.read(name, logs[name], hear)
-        complete = logs.keys() >= SAY_WHY and are_final(logs, ended())
+        complete = logs.keys() >= NEEDED and are_final(logs, ended())
         for application in applications:
             folder = f"{uri}/{job.home}/containers/{application}"
             logs = stored_logs(self.s3, folder, CONTAINER_LOGS)
