@@ -9,7 +9,7 @@ import re
 
 from airflow.sdk import dag, task
 
-from millrace.datasets import load_image_specs, load_specs
+from millrace.datasets import load_image_specs, load_relational_specs, load_specs
 from millrace.datasets.file import SpecError
 from millrace.settings import Settings
 
@@ -35,6 +35,11 @@ def broken(name: str, error: SpecError, kind: str) -> None:
     pipeline()
 
 
-for kind, load in (("tabular", load_specs), ("images", load_image_specs)):
+LOADERS = {
+    "tabular": load_specs,
+    "images": load_image_specs,
+    "relational": load_relational_specs,
+}
+for kind, load in LOADERS.items():
     for name, error in load(Settings.from_environment().datasets)[1].items():
         broken(name, error, kind)

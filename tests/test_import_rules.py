@@ -11,26 +11,35 @@ from pathlib import Path
 import pytest
 
 from millrace.settings import PROJECT
+from millrace.spark import SCORING, SCRIPT, modules_of
 from millrace.training import source_files
 
 DAGS = sorted((PROJECT / "dags").rglob("*.py"))
 CORE = PROJECT / "plugins" / "millrace"
 INCLUDE = PROJECT / "include"
 AIRFLOW_EDGE = {
-    "runs.py", "model_tasks.py", "jobs/backends.py", "jobs/clusters.py", "jobs/operator.py",
-    "jobs/trigger.py", "arrivals/trigger.py", "sensors/first_look.py", "sensors/local.py",
-    "sensors/s3.py",
+    "assets.py", "runs.py", "model_tasks.py", "spark_tasks.py", "jobs/backends.py",
+    "jobs/clusters.py", "jobs/operator.py", "jobs/trigger.py", "arrivals/trigger.py",
+    "sensors/first_look.py", "sensors/local.py", "sensors/s3.py", "hooks/duckdb.py", "quality.py",
+    "privacy/key.py",
 }  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {
     "pandas", "numpy", "scipy", "sklearn", "skops", "pyarrow", "pandera", "mlflow", "boto3",
     "botocore", "pyspark", "xgboost", "lightgbm", "matplotlib", "PIL",
+    "duckdb", "sqlglot",
 }  # fmt: skip
 TRAINING_MAY = {
-    "numpy", "pandas", "scipy", "sklearn", "skops", "xgboost", "lightgbm", "algorithms", "boosting",
-    "checkpoints", "classes", "json_lines", "threshold", "transformation",
+    "numpy", "pandas", "scipy", "shap", "sklearn", "skops", "xgboost", "lightgbm", "algorithms",
+    "balance", "boosting", "calibration", "checkpoints", "classes", "contributions",
+    "cross_validation", "early_stopping", "inference", "json_lines", "threshold", "transformation",
 }  # fmt: skip
-SPARK_MAY = {"numpy", "pyarrow", "pyspark", "PIL", "cv2", "onnx", "onnxruntime", "openvino"}
+SPARK_MAY = {
+    "numpy", "pandas", "pyarrow", "pyspark", "PIL", "cv2", "onnx", "onnxruntime", "openvino",
+    "xgboost",
+}  # fmt: skip
+MODEL_MODULES = {"inference", "contributions", "transformation"}
+"""What a scoring job imports of the scripts that a model travels with, which are sent along."""
 STORAGE_EDGE = {"lake/s3.py"}
 
 
@@ -162,7 +171,26 @@ def test_what_is_sent_for_training_is_self_contained(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((INCLUDE / "spark").glob("*.py")), ids=name_of)
 def test_the_spark_job_is_self_contained(path: Path) -> None:
     beside = {each.stem for each in path.parent.glob("*.py")}
-    assert roots(path) <= SPARK_MAY | beside
+    assert roots(path) <= SPARK_MAY | beside | MODEL_MODULES
+
+
+@pytest.mark.parametrize("script", [SCRIPT, SCORING])
+def test_all_that_a_spark_script_imports_is_sent_under_a_name_of_its_own(script: str) -> None:
+    sent = [path.stem for path in modules_of(script)]
+    assert len(sent) == len(set(sent)) and Path(script).stem not in sent
+    beside, trained = (
+        {each.stem for each in (INCLUDE / folder).glob("*.py")} for folder in ("spark", "training")
+    )
+    assert not beside & {*trained, "transformation"}, "one archive holds them all"
+    for path in [INCLUDE / "spark" / script, *modules_of(script)]:
+        own = roots(path) & (beside | trained | {"transformation"})
+        assert own <= set(sent)
+
+
+def test_only_the_scoring_job_is_sent_what_reads_models() -> None:
+    images, scores = ({path.stem for path in modules_of(each)} for each in (SCRIPT, SCORING))
+    assert not images & MODEL_MODULES and scores >= MODEL_MODULES
+    assert not scores & {"network", "images", "train"}
 
 
 def test_the_transformation_needs_numpy_and_pandas_only() -> None:
@@ -177,4 +205,4 @@ def test_every_file_that_is_sent_stands_beside_the_others() -> None:
 
 
 def _installed(name: str) -> bool:
-    return bool(re.fullmatch("numpy|pandas|scipy|sklearn|skops|xgboost|lightgbm", name))
+    return bool(re.fullmatch("numpy|pandas|scipy|shap|sklearn|skops|xgboost|lightgbm", name))

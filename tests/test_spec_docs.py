@@ -14,11 +14,15 @@ from pydantic_core import PydanticUndefined
 from millrace.datasets import (
     DatasetSpec,
     ImageSpec,
+    RelationalSpec,
     columns,
     features,
     images,
     load_any_spec,
     models,
+    quality,
+    relational,
+    scores,
     spec,
 )
 from millrace.datasets.parts import Part
@@ -36,11 +40,19 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "split": models.Split,
     "candidates": models.Candidate,
     "decision": models.Decision,
+    "cost": models.Cost,
     "gates": models.Gate,
     "A data set of images": ImageSpec,
     "image files": images.ImageFiles,
     "views": images.ViewSplit,
     "candidates for classes": images.ClassCandidate,
+    "A data set of several tables": RelationalSpec,
+    "table files": relational.TableFiles,
+    "tables": relational.Table,
+    "columns of a table": relational.TableColumns,
+    "checks": quality.Checks,
+    "condition": quality.TableCheck,
+    "scoring": scores.Scoring,
 }
 every_section = pytest.mark.parametrize("title", SECTIONS)
 
@@ -98,7 +110,7 @@ def test_every_section_has_an_example_of_its_own(title: str) -> None:
 def test_every_model_of_the_spec_has_a_section() -> None:
     parts = {
         model
-        for module in (columns, features, models, spec, images)
+        for module in (columns, features, models, spec, images, relational, quality, scores)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, Part)
         and not model.__name__.startswith("_") and model not in (Part, PipelineSpec)
@@ -117,6 +129,9 @@ def test_every_model_of_the_spec_has_a_section() -> None:
         get_args(images.ClassAlgorithm),
         get_args(images.Precision),
         get_args(columns.Raw.model_fields["duplicate_rows"].annotation),
+        get_args(relational.TableFiles.model_fields["encoding"].annotation),
+        get_args(quality.Figure),
+        get_args(quality.Bound),
     ],
 )
 def test_names_each_choice(choices: tuple[str, ...]) -> None:
@@ -152,7 +167,7 @@ def test_the_examples_load(place: int, tmp_path: Path) -> None:
 
 
 def test_the_complete_examples_show_every_section() -> None:
-    kinds = (DatasetSpec, ImageSpec)
+    kinds = (DatasetSpec, ImageSpec, RelationalSpec)
     for place, kind in zip(complete_examples(), kinds, strict=True):
         shown = set(yaml.safe_load(examples()[place]))
         assert shown == set(kind.model_fields) - {"name"}

@@ -129,6 +129,13 @@ def test_what_only_the_whole_partition_shows_stops_the_run(tmp_path, text, check
     assert json.loads(json.dumps(result.report)) == result.report
 
 
+def test_a_first_row_that_is_no_header_is_not_repeated(tmp_path):
+    result = checked(tmp_path, orchard(), GOOD.replace("t1", "secret"))
+    assert not result.passed
+    assert found(result) == [("header", 1, None)]
+    assert "secret" not in json.dumps(result.report)
+
+
 def test_a_categorical_column_without_a_value_stops_the_run_too(tmp_path):
     text = (HEAD + GOOD).replace(",east,", ",,").replace(",north,", ",,")
     assert ("all missing", None, "side") in found(checked(tmp_path, orchard(), text))

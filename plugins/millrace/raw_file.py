@@ -133,6 +133,9 @@ def check_header(file: str, header: Header, raw: Raw, expected: list[str]) -> li
         remedy = f'set `raw.delimiter: "{better}"`'.replace("\t", "\\t")
         found = f"a header that {DELIMITERS[better]} splits better than {raw.delimiter!r}"
         return [Problem("error", "delimiter", found, remedy, file, row)]
+    if not {*names} & {*expected}:  # most likely somebody's data, so none of it is repeated
+        found = "a first row that names no column of the spec"
+        return [Problem("error", "header", found, "deliver a file with a header row", file, row)]
     problems = [
         Problem("error", "columns", "no such column",
                 f"deliver it, or take it out of the spec{nearest(name, names)}", file, row, name)

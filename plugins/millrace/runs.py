@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import CronPartitionTimetable, Param, get_current_context
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from millrace.datasets import AnySpec, ImageSpec
+from millrace.datasets import AnySpec, ImageSpec, RelationalSpec
 from millrace.datasets.docs import describe_spec
 from millrace.errors import MillraceError
 from millrace.lake import Store, open_store
@@ -60,19 +60,40 @@ def dag_options(spec: AnySpec) -> dict[str, Any]:
     }
 
 
+def scoring_options(spec: AnySpec, about: str | None) -> dict[str, Any]:
+    """The arguments of `@dag` for the scoring of one data set."""
+    whole = form(spec)
+    return {
+        **dag_options(spec),
+        "dag_id": f"score_{spec.name}",
+        "params": {name: whole[name] for name in ("partition", "engine", "again")},
+        "tags": list(dict.fromkeys(("scoring", *spec.tags))),
+        "doc_md": about,
+    }
+
+
 def kind_of(spec: AnySpec) -> str:
     """What a data set is made of, as a tag of its DAG."""
+    if isinstance(spec, RelationalSpec):
+        return "relational"
     return "images" if isinstance(spec, ImageSpec) else "tabular"
 
 
 def schedule_of(spec: AnySpec) -> CronPartitionTimetable | None:
     """Run at each tick of the spec's cron for the partition of that day, from the next tick on."""
-    if spec.schedule is None:
-        return None
+    return None if spec.schedule is None else daily_partitions(spec.schedule)
+
+
+def daily_partitions(cron: str, run_offset: int = 0) -> CronPartitionTimetable:
+    """Run at each tick for the partition of that day; it can be backfilled.
+
+    Args:
+        run_offset: -1 for the partition of the tick before.
+    """
     return CronPartitionTimetable(
-        spec.schedule,
+        cron,
         timezone="UTC",
-        run_offset=0,
+        run_offset=run_offset,
         key_format="%Y-%m-%d",
         # `False` would still start the last tick when it is less than a tenth of a day ago.
         run_immediately=dt.timedelta(0),
@@ -144,13 +165,13 @@ def this_run(spec: AnySpec) -> Run:
         partition_of(dag_run, params),
         open_lake(settings),
         settings,
-        tuple(params["candidates"]),
+        tuple(params.get("candidates", spec.candidates)),
         engine=engine_of(params["engine"], settings),
         run_id=dag_run.run_id,
         started=dag_run.start_date,
         client=partial(aws_client, settings),
         keys=partial(aws_variables, settings),
-        promote=params["promote"],
+        promote=params.get("promote", "auto"),
         backfill=dag_run.run_type == "backfill",
         again=params["again"],
     )

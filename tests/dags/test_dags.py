@@ -14,18 +14,20 @@ import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.serialization.serialized_objects import DagSerialization
 
-from millrace.datasets import load_image_specs, load_specs
+from millrace.datasets import load_image_specs, load_relational_specs, load_specs
 from millrace.errors import MillraceError
 from millrace.jobs.job import JobFailed, JobStopped
 from millrace.settings import PROJECT
 from tests.dags.conftest import parse
 
-OTHERS = {"arrivals", "log_spooled", "stop_orphans"}
+OTHERS = {"arrivals", "erase_subject", "log_spooled", "retention", "stop_orphans"}
+SCORING = {"score_home_credit", "start_scoring"}
 SPECS, BROKEN = load_specs(PROJECT / "include" / "datasets")
 IMAGES, BROKEN_IMAGES = load_image_specs(PROJECT / "include" / "datasets")
+TABLES, BROKEN_TABLES = load_relational_specs(PROJECT / "include" / "datasets")
 HEAVY = (
     "pandas numpy pyarrow sklearn scipy xgboost lightgbm mlflow boto3 botocore pandera skops"
-    " matplotlib duckdb pyspark shap onnx onnxruntime openvino cv2 PIL"
+    " matplotlib duckdb sqlglot pyspark shap onnx onnxruntime openvino cv2 PIL"
 ).split()
 EDGES = {
     "wait_for_raw": {"validate_raw"},
@@ -33,15 +35,16 @@ EDGES = {
     "preprocess": {"train"},
     "train": {"transform"},
     "transform": {"evaluate"},
-    "evaluate": {"log_to_mlflow"},
+    "evaluate": {"explain"},
+    "explain": {"log_to_mlflow"},
     "log_to_mlflow": {"promote"},
     "promote": set(),
 }
 
 
 def test_every_spec_is_usable_and_has_a_dag(dags: dict[str, Any]) -> None:
-    assert not BROKEN and not BROKEN_IMAGES
-    assert set(dags) == {*SPECS, *IMAGES, *OTHERS}
+    assert not BROKEN and not BROKEN_IMAGES and not BROKEN_TABLES
+    assert set(dags) == {*SPECS, *IMAGES, *TABLES, *OTHERS, *SCORING}
 
 
 @pytest.mark.parametrize("name", SPECS)

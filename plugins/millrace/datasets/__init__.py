@@ -8,11 +8,14 @@ from millrace.datasets.folder import (
     load_any_spec,
     load_image_spec,
     load_image_specs,
+    load_relational_spec,
+    load_relational_specs,
     load_spec,
     load_specs,
 )
 from millrace.datasets.images import ClassCandidate, ImageFiles, ImageSpec, ViewSplit
 from millrace.datasets.models import Candidate, Decision, Gate
+from millrace.datasets.relational import RelationalSpec, Table
 from millrace.datasets.spec import RESERVED, ROW_ID, DatasetSpec
 
 __all__ = [
@@ -29,13 +32,17 @@ __all__ = [
     "ImageFiles",
     "ImageSpec",
     "Raw",
+    "RelationalSpec",
     "Role",
     "SpecError",
+    "Table",
     "Target",
     "ViewSplit",
     "load_any_spec",
     "load_image_spec",
     "load_image_specs",
+    "load_relational_spec",
+    "load_relational_specs",
     "load_spec",
     "load_specs",
 ]

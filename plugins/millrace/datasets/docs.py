@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millrace.datasets import AnySpec, DatasetSpec, ImageSpec
+from millrace.datasets import AnySpec, DatasetSpec, ImageSpec, RelationalSpec
 
 
 def describe_spec(spec: AnySpec) -> str:
@@ -22,7 +22,10 @@ def describe_spec(spec: AnySpec) -> str:
         f"- **Raw files**: `raw/{spec.name}/<partition>/{spec.raw.files}`",
         f"- **Source**: {spec.source or 'not stated'}",
     ]
-    lines += _columns(spec) if isinstance(spec, DatasetSpec) else _features(spec)
+    if isinstance(spec, RelationalSpec):
+        lines += _tables(spec)
+    else:
+        lines += _columns(spec) if isinstance(spec, DatasetSpec) else _features(spec)
     return "\n".join(lines)
 
 
@@ -43,6 +46,21 @@ def _columns(spec: DatasetSpec) -> list[str]:
         f"| `{name}` | engineered | {feature.description} |"
         for name, feature in spec.features.items()
     ]
+    return lines
+
+
+def _tables(spec: RelationalSpec) -> list[str]:
+    lines = [
+        f"- **Features**: one query a table in `include/sql/{spec.sql}`, one row for each"
+        f" `{spec.id_column}` of `{spec.entity}`",
+        "",
+        "| table | files | belongs to | description |",
+        "|---|---|---|---|",
+    ]
+    for name, table in spec.tables.items():
+        owners = ", ".join(dict.fromkeys(table.references.values()))
+        may = " (may be absent)" if table.optional else ""
+        lines.append(f"| `{name}` | `{table.files}`{may} | {owners} | {table.description} |")
     return lines
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from millrace.datasets.file import nearest
 from millrace.datasets.parts import Part, wrong
+from millrace.metrics import EXPECTED_COST
 
 
 class PipelineSpec(Part):
@@ -59,6 +60,21 @@ class PipelineSpec(Part):
         for name in value:
             cls._check_metric(name, (name,))
         return value
+
+    @model_validator(mode="after")
+    def _cost_is_known(self) -> Self:
+        decision = getattr(self, "decision", None)
+        fields: list[tuple[str, ...]] = (
+            [("metric",)] if getattr(self, "metric", None) == EXPECTED_COST else []
+        )
+        fields += [("gates", name) for name in getattr(self, "gates", {}) if name == EXPECTED_COST]
+        if fields and (decision is None or decision.cost is None):
+            raise wrong(
+                f"{EXPECTED_COST!r} without a cost",
+                "write `decision: {cost: {false_negative: 10, false_positive: 1}}` too",
+                fields[0],
+            )
+        return self
 
     @classmethod
     def _check_metric(cls, name: str, field: tuple[str, ...] = ()) -> None:

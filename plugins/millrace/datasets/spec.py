@@ -12,7 +12,7 @@ from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
 from millrace.datasets.parts import wrong
 from millrace.datasets.pipeline import PipelineSpec
-from millrace.metrics import METRICS
+from millrace.metrics import EXPECTED_COST, METRICS
 
 ROW_ID = "_row_id"
 RESERVED = frozenset({"_file", "_row", ROW_ID})  # columns that ingest and validation add
@@ -21,7 +21,7 @@ RESERVED = frozenset({"_file", "_row", ROW_ID})  # columns that ingest and valid
 class DatasetSpec(PipelineSpec):
     """Everything Millrace knows about one data set of tables."""
 
-    JUDGED_BY: ClassVar[tuple[str, ...]] = METRICS
+    JUDGED_BY: ClassVar[tuple[str, ...]] = (*METRICS, EXPECTED_COST)
 
     name: str
     description: str

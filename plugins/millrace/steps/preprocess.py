@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 
-from millrace.datasets import ROW_ID, DatasetSpec
+from millrace.datasets import ROW_ID, DatasetSpec, RelationalSpec
 from millrace.describe import describe
 from millrace.lake import Attempt, Published, publish
 from millrace.pages.statistics import statistics_page
@@ -27,24 +28,44 @@ def preprocess(run: Run) -> list[str]:
     Returns:
         The candidates to train, for the mapped tasks that follow.
     """
-    validated = run.published("processed", "validated", "validate_raw")
+    rows = _rows(run)
     publish(
         run.store, run.place("processed"),
         depends_on={
-            "rows": validated.manifest.content,
-            "spec": run.spec.fingerprint("name", "target", "columns", "features", "split"),
+            "rows": rows.manifest.content,
+            "spec": run.tables.fingerprint("name", "target", "columns", "features", "split"),
         },
-        inputs={validated.uri: validated.manifest.content},
-        build=lambda attempt: _build_channels(run, validated, attempt),
+        inputs={rows.uri: rows.manifest.content},
+        build=lambda attempt: _build_channels(run, rows, attempt),
         again=run.again,
     )  # fmt: skip
     return list(run.candidates)
 
 
-def _build_channels(run: Run, validated: Published, attempt: Attempt) -> None:
+def _rows(run: Run) -> Published:
+    """The clean rows of one table, or the features of several."""
+    if isinstance(run.spec, RelationalSpec):
+        return run.features()
+    return run.published("processed", "validated", "validate_raw")
+
+
+def _read(rows: Published, spec: DatasetSpec) -> pd.DataFrame:
+    """Rows to train and test with: those whose target is known."""
+    names = [name for name in rows.manifest.files if name.endswith(".parquet")]
+    parts = [pq.read_table(rows.path(name)) for name in sorted(names)]
+    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(self_destruct=True)
+    known = frame[spec.target.column].notna()
+    if known.all():
+        return frame
+    log.info("Left out %s of %s rows: their target is not known.", f"{int((~known).sum()):,}",
+             f"{len(known):,}")  # fmt: skip
+    return frame[known].astype({spec.target.column: "int8"}).reset_index(drop=True)
+
+
+def _build_channels(run: Run, source: Published, attempt: Attempt) -> None:
     started = time.monotonic()
     spec = run.tables
-    clean = pd.read_parquet(validated.path("clean.parquet"))
+    clean = _read(source, spec)
     rows, positive_rate = len(clean), float(clean[spec.target.column].mean())
     raw = describe(
         clean.drop(columns=ROW_ID), hidden=[*spec.private_columns(), *spec.columns_with("drop")]

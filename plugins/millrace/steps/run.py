@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from millrace.datasets import AnySpec, DatasetSpec, ImageSpec
+from millrace.datasets import AnySpec, DatasetSpec, ImageSpec, RelationalSpec
 from millrace.lake import Place, Published, Store, require_published
 from millrace.settings import Settings
 
@@ -49,7 +49,15 @@ class Run:
 
     @property
     def tables(self) -> DatasetSpec:
-        """The spec, for steps that work on tables."""
+        """The spec, for steps that work on one table: of several tables, that of their features.
+
+        Raises:
+            LakeError: the features of several tables are not published yet.
+        """
+        if isinstance(self.spec, RelationalSpec):
+            from millrace.features_sql.table import features_from_json
+
+            return self.spec.tabular(features_from_json(self.features().json("features.json")))
         if not isinstance(self.spec, DatasetSpec):
             raise TypeError(f"{self.spec.name} is a data set of images, not of tables")
         return self.spec
@@ -59,6 +67,13 @@ class Run:
         """The spec, for steps that work on images."""
         if not isinstance(self.spec, ImageSpec):
             raise TypeError(f"{self.spec.name} is a data set of tables, not of images")
+        return self.spec
+
+    @property
+    def relational(self) -> RelationalSpec:
+        """The spec, for steps that work on several tables."""
+        if not isinstance(self.spec, RelationalSpec):
+            raise TypeError(f"{self.spec.name} is no data set of several tables")
         return self.spec
 
     @property
@@ -79,10 +94,14 @@ class Run:
         images = isinstance(self.spec, ImageSpec)
         return self.published("processed", "", "split_components" if images else "preprocess")
 
+    def features(self) -> Published:
+        """The features that SQL made of several tables."""
+        return self.published("features", "", "sql_features")
+
     def validation(self) -> Published:
         """The report on this run's raw files, or on the features of its images."""
-        images = isinstance(self.spec, ImageSpec)
-        step = "check_features" if images else "validate_raw"
+        steps = {ImageSpec: "check_features", RelationalSpec: "load_tables"}
+        step = steps.get(type(self.spec), "validate_raw")
         return self.published("reports", "validation", step)
 
 

@@ -1,0 +1,1 @@
+"""Tables that belong together: from CSV to typed Parquet, and queries over them with DuckDB."""
