@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace.datasets import Gate
-from millrace.metrics import LOWER_IS_BETTER, METRICS
+from millrace.evaluate import score
+from millrace.metrics import EXPECTED_COST, LOWER_IS_BETTER, METRICS
 from millrace.promotion import Verdict, check_gates, decide
 
 figures = st.floats(0, 1)
@@ -57,6 +59,8 @@ def test_a_spec_without_gates_has_none_to_check() -> None:
         (HELD, "roc_auc", 0.6, 0.7, {}, False, "0.6000 is worse than the champion's 0.7000"),
         (HELD, "log_loss", 0.6, 0.7, {}, True, "0.6000 against the champion's 0.7000"),
         (HELD, "log_loss", 0.8, 0.7, {}, False, "0.8000 is worse than the champion's 0.7000"),
+        (HELD, "expected_cost", 0.6, 0.7, {}, True, "0.6000 against the champion's 0.7000"),
+        (HELD, "expected_cost", 0.8, 0.7, {}, False, "0.8000 is worse than the champion's 0.7000"),
         (HELD, "roc_auc", 0.8, 0.7, {"asked": False}, False, "asked not to move the champion"),
         (HELD, "roc_auc", 0.8, 0.7, {"rolled_back": True}, False, "run with promote=yes"),
     ],
@@ -83,8 +87,23 @@ def test_a_broken_upper_gate_is_named_with_its_bound() -> None:
     assert str(verdict) == "gate log_loss <= 0.2 does not hold: 0.3000"
 
 
+def test_a_gate_on_the_cost_is_judged_by_the_cost() -> None:
+    cost = {"false_negative": 10.0, "false_positive": 1.0}
+    target, probability = np.array([1, 0, 0, 0]), np.array([0.9, 0.8, 0.1, 0.1])
+    for threshold, holds in ((0.85, True), (0.5, True), (0.05, False), (0.95, False)):
+        found = score(target, probability, threshold, cost)  # costs 0, 1/4, 3/4 and 10/4
+        gates = check_gates({"expected_cost": Gate(maximum=0.25)}, found)
+        verdict = decide(gates, "expected_cost", found["expected_cost"], 0.5,
+                         asked=True, rolled_back=False)  # fmt: skip
+        assert verdict.promote is holds, threshold
+    assert str(verdict) == (
+        "gate expected_cost <= 0.25 does not hold: 2.5000;"
+        " expected_cost 2.5000 is worse than the champion's 0.5000 on the same rows"
+    )
+
+
 @given(
-    st.sampled_from(METRICS), figures, figures, figures, st.none() | figures,
+    st.sampled_from((*METRICS, EXPECTED_COST)), figures, figures, figures, st.none() | figures,
     st.booleans(), st.booleans(),
 )  # fmt: skip
 def test_a_better_value_never_turns_promotion_into_refusal(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import boosting
+from balance import weights_of
 from boosting import THREADS
 from checkpoints import Checkpoints
 from classes import softmax
@@ -39,31 +40,40 @@ def fit(
     y: np.ndarray,
     seed: int,
     kept: Checkpoints | None = None,
+    balance: str = "none",
 ) -> Any:
     """Train one model on `x` (float64, rows by features) and `y` (0/1, or the class's number).
 
-    Boosted trees go on from the checkpoint in `kept`, and keep theirs there.
+    Boosted trees go on from the checkpoint in `kept`, and keep theirs there. `balance` is one of
+    balance.CHOICES.
 
     Raises:
         ValueError: the algorithm or a hyperparameter is unknown.
     """
+    weights = weights_of(y, balance)
     if algorithm == "xgboost":
-        return boosting.fit_xgboost(hyperparameters, x, y, seed, kept or Checkpoints())
+        return boosting.fit_xgboost(hyperparameters, x, y, seed, kept or Checkpoints(), weights)
     if algorithm == "lightgbm":
-        return boosting.fit_lightgbm(hyperparameters, x, y, seed, kept or Checkpoints())
-    return _fit_scikit_learn(algorithm, hyperparameters, x, y, seed)
+        return boosting.fit_lightgbm(hyperparameters, x, y, seed, kept or Checkpoints(), weights)
+    return _fit_scikit_learn(algorithm, hyperparameters, x, y, seed, weights)
 
 
 def _fit_scikit_learn(
-    algorithm: str, hyperparameters: dict[str, Any], x: np.ndarray, y: np.ndarray, seed: int
+    algorithm: str,
+    hyperparameters: dict[str, Any],
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    weights: np.ndarray | None,
 ) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     estimator = _estimator(algorithm, hyperparameters, seed)
     if algorithm in LINES:
-        return make_pipeline(StandardScaler(), estimator).fit(x, y)
-    estimator.fit(x, y)
+        model = make_pipeline(StandardScaler(), estimator)
+        return model.fit(x, y, **{f"{model.steps[-1][0]}__sample_weight": weights})
+    estimator.fit(x, y, sample_weight=weights)
     if algorithm == "random_forest":
         estimator.n_jobs = None  # threads would add the trees up in the order they happen to end
     return estimator

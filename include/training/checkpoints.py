@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 SAGEMAKER_FOLDER = Path("/opt/ml/checkpoints")  # there only where the job has a CheckpointConfig
-CODE = ("algorithms.py", "boosting.py", "checkpoints.py", "classes.py", "train.py")
+CODE = (
+    "algorithms.py", "balance.py", "boosting.py", "checkpoints.py", "classes.py",
+    "cross_validation.py", "early_stopping.py", "train.py",
+)  # fmt: skip
 DIGEST = hashlib.sha256().digest_size
 
 

@@ -31,6 +31,7 @@ import pandas as pd
 import transformation
 
 import algorithms
+import calibration
 import classes
 import json_lines
 
@@ -54,9 +55,13 @@ class Model:
         return [item["name"] for item in self.state["inputs"]]
 
     def probability(self, frame: pd.DataFrame) -> np.ndarray:
-        """Probability of the positive class for raw rows; of several, shape (rows, classes)."""
+        """Probability of the positive class for raw rows; of several, shape (rows, classes).
+
+        Calibrated where the model was: everything that predicts with the model asks here.
+        """
         matrix = transformation.apply(self.state, transformation.columns_of(self.state, frame))
-        return algorithms.predict(self.facts["algorithm"], self.estimator, matrix)
+        raw = algorithms.predict(self.facts["algorithm"], self.estimator, matrix)
+        return calibration.apply(self.facts.get("calibration"), raw)
 
 
 def model_fn(model_dir: str) -> Model:

@@ -31,8 +31,19 @@ import numpy as np
 import pandas as pd
 
 import algorithms
+import balance
+import calibration
 import classes
 from checkpoints import Checkpoints, checkpoints_of, default_folder
+from cross_validation import (
+    OutOfFold,
+    calibrated,
+    cross_validate,
+    fold_count,
+    ranking_scores,
+    scores,
+)
+from early_stopping import patience_of, settled
 from threshold import choose_threshold
 
 log = logging.getLogger("train")
@@ -44,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     options, hyperparameters = parse(arguments)
     names, x, y = read_channel(Path(options.train))
+    patience_of(options.algorithm, hyperparameters)  # an error before any work
     log.info("Training %s with %s.", options.algorithm, hyperparameters or "its defaults")
     state = json.loads((Path(options.train) / "transformation.json").read_text(encoding="utf-8"))
     labels = classes.classes_of(options.algorithm, state)
@@ -53,15 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log.info("%s rows, %d features, %s.", f"{len(y):,}", len(names), told)
     folds = fold_count(y, options.folds, len(labels) or 2)
     kept = kept_of(options, hyperparameters)
-    out_of_fold = cross_validate(options, hyperparameters, x, y, folds, kept) if folds else None
+    found = cross_validate(options, hyperparameters, x, y, folds, kept) if folds else None
+    fitted, out_of_fold = calibrated(options, y, found) if found else (None, None)
     threshold, rule = None, classes.RULE
     if not labels:
         threshold, rule = choose_threshold(options, y, out_of_fold)
-    model = algorithms.fit(options.algorithm, hyperparameters, x, y, options.seed, kept)
+    settings = settled(hyperparameters, found.rounds if found else [])
+    model = algorithms.fit(options.algorithm, settings, x, y, options.seed, kept, options.balance)
     folder = Path(options.model_dir)
     folder.mkdir(parents=True, exist_ok=True)
     algorithms.save(options.algorithm, model, folder)
     copy_companions(Path(options.train), folder)
+    judged = scores(options, y, out_of_fold, threshold) if out_of_fold is not None else {}
     facts = {
         "algorithm": options.algorithm,
         "hyperparameters": hyperparameters,
@@ -70,14 +85,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "threshold": threshold,
         "threshold_rule": rule,
         "rows": len(y),
-        "cross_validation": scores(y, out_of_fold, threshold) if out_of_fold is not None else {},
+        "cross_validation": judged,
+        **extra_facts(options, y, found, settings, fitted),
         "importance": algorithms.importance(options.algorithm, model, names),
         "versions": versions(),
     }
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    save_out_of_fold(Path(options.output_data_dir), y, out_of_fold)
+    save_out_of_fold(Path(options.output_data_dir), y, found, out_of_fold)
     decision = f"Threshold {threshold:.4f}: {rule}" if threshold is not None else f"Says {rule}"
     log.info("Trained in %.1f s. %s.", time.monotonic() - started, decision)
+
+
+def extra_facts(
+    options: argparse.Namespace,
+    y: np.ndarray,
+    found: OutOfFold | None,
+    settings: dict[str, Any],
+    fitted: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """What model.json says of early stopping, balance and calibration, where they were asked for.
+
+    The probabilities of the model are those after `calibration`; the scores without it are there
+    to compare.
+    """
+    facts: dict[str, Any] = {}
+    if found and found.rounds:
+        facts["rounds"] = settings["num_round"]
+        facts["rounds_of_folds"] = found.rounds
+    if options.balance != "none":
+        facts["balance"] = options.balance
+    if found and fitted:
+        facts["calibration"] = fitted
+        facts["uncalibrated"] = ranking_scores(y, found.probability)
+    return facts
 
 
 def copy_companions(channel: Path, folder: Path) -> None:
@@ -100,6 +140,12 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str
     parser.add_argument(
         "--maximise", choices=["accuracy", "f1"], help="choose the threshold by this metric"
     )
+    for wrong in ("negative", "positive"):
+        parser.add_argument(
+            f"--cost_false_{wrong}", type=float, help="choose the threshold that costs least"
+        )
+    parser.add_argument("--balance", choices=balance.CHOICES, default="none", help="of the classes")
+    parser.add_argument("--calibrate", choices=calibration.CHOICES, default="none")
     parser.add_argument("--folds", type=int, default=5, help="folds of the cross-validation")
     parser.add_argument("--seed", type=int, default=0)
     environment = os.environ
@@ -129,7 +175,7 @@ def kept_of(options: argparse.Namespace, hyperparameters: dict[str, Any]) -> Che
     """What earlier attempts at this very training kept."""
     settings = {
         "algorithm": options.algorithm, "hyperparameters": hyperparameters, "seed": options.seed,
-        "folds": options.folds, "versions": versions(),
+        "folds": options.folds, "balance": options.balance, "versions": versions(),
     }  # fmt: skip
     return checkpoints_of(options.checkpoint_dir, Path(options.train) / "train.csv", settings)
 
@@ -143,75 +189,18 @@ def read_channel(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     return list(frame.columns[1:]), x, frame.iloc[:, 0].to_numpy(dtype="int64")
 
 
-def fold_count(y: np.ndarray, wanted: int, labels: int = 2) -> int:
-    """As many folds as wanted and as the rarest class allows; 0 where it allows none."""
-    folds = min(wanted, int(np.bincount(y, minlength=labels).min()))
-    return folds if folds >= 2 else 0
-
-
-def cross_validate(
-    options: argparse.Namespace,
-    hyperparameters: dict[str, Any],
-    x: np.ndarray,
-    y: np.ndarray,
-    folds: int,
-    kept: Checkpoints,
-) -> np.ndarray:
-    """Out-of-fold probabilities of the train split, shape (rows,) or (rows, classes)."""
-    from sklearn.model_selection import StratifiedKFold
-
-    several = options.algorithm in classes.ALGORITHMS
-    probability = np.empty((len(y), int(y.max()) + 1) if several else len(y))
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=options.seed)
-    for number, (inside, outside) in enumerate(splitter.split(x, y), start=1):
-        started = time.monotonic()
-        if (known := kept.read(f"fold-{number}")) is not None:
-            probability[outside] = np.frombuffer(known).reshape(-1, *probability.shape[1:])
-            log.info("Cross-validation: fold %d of %d was done before.", number, folds)
-            continue
-        model = algorithms.fit(
-            options.algorithm, hyperparameters, x[inside], y[inside], options.seed
-        )
-        probability[outside] = algorithms.predict(options.algorithm, model, x[outside])
-        kept.write(f"fold-{number}", probability[outside].tobytes())
-        log.info(
-            "Cross-validation: fold %d of %d done in %.1f s.",
-            number,
-            folds,
-            time.monotonic() - started,
-        )
-    return probability
-
-
-def scores(y: np.ndarray, probability: np.ndarray, threshold: float | None) -> dict[str, float]:
-    """Out-of-fold scores, for the log and the report; several classes have no threshold."""
-    from sklearn import metrics
-
-    if threshold is None:
-        return classes.scores(y, probability)
-    said = probability >= threshold
-    found = {
-        "accuracy": metrics.accuracy_score(y, said),
-        "precision": metrics.precision_score(y, said, zero_division=0),
-        "recall": metrics.recall_score(y, said, zero_division=0),
-        "f1": metrics.f1_score(y, said, zero_division=0),
-        "roc_auc": metrics.roc_auc_score(y, probability),
-        "log_loss": metrics.log_loss(y, probability, labels=[0, 1]),
-        "brier_score": metrics.brier_score_loss(y, probability),
-    }
-    log.info(
-        "Cross-validation: %s.", ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-    )
-    return {name: float(value) for name, value in found.items()}
-
-
-def save_out_of_fold(folder: Path, y: np.ndarray, probability: np.ndarray | None) -> None:
-    """Write the out-of-fold predictions, in the order of train.csv."""
-    if probability is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        columns = classes.columns_of(probability, "probability", "p_")
-        frame = pd.DataFrame({"target": y, **columns})
-        frame.to_csv(folder / "cross_validation.csv", index=False)
+def save_out_of_fold(
+    folder: Path, y: np.ndarray, found: OutOfFold | None, calibrated: np.ndarray | None
+) -> None:
+    """Write the out-of-fold predictions, in the order of train.csv; raw ones beside calibrated."""
+    if found is None or calibrated is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = classes.columns_of(calibrated, "probability", "p_")
+    if calibrated is not found.probability:
+        columns["uncalibrated"] = found.probability
+    frame = pd.DataFrame({"target": y, **columns})
+    frame.to_csv(folder / "cross_validation.csv", index=False)
 
 
 def versions() -> dict[str, str]:

@@ -5,14 +5,14 @@ bootstrap resample is the case of weights that count how often each row was draw
 A row is predicted positive where its probability is at or above the threshold.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from millrace.metrics import EVERY_METRIC, LOWER_IS_BETTER, METRICS
+from millrace.metrics import EVERY_METRIC, EXPECTED_COST, LOWER_IS_BETTER, METRICS
 
 Floats = NDArray[np.float64]
 
@@ -20,8 +20,15 @@ WEIGHTS_AT_ONCE = 1_000_000
 """Bootstrap weights held in memory at once; about 50 MB with everything derived from them."""
 
 
-def score(target: ArrayLike, probability: ArrayLike, threshold: float) -> dict[str, float]:
-    """All `METRICS` of one candidate, defined as scikit-learn defines them.
+def score(
+    target: ArrayLike,
+    probability: ArrayLike,
+    threshold: float,
+    cost: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """All `METRICS` of one candidate, defined as scikit-learn defines them; with `cost`, its too.
+
+    `cost` is that of a `false_negative` and of a `false_positive`; a row's mean cost is added.
 
     `target` holds 0 and 1, `probability` the predicted probability of 1, both of shape (rows,).
     Precision is 0 where nothing is predicted positive. Log loss clips probabilities to
@@ -29,7 +36,12 @@ def score(target: ArrayLike, probability: ArrayLike, threshold: float) -> dict[s
     one class only, where ROC AUC is undefined.
     """
     sample = _sort(target, probability, threshold)
-    return dict(zip(METRICS, sample.metrics(np.ones((1, sample.rows)))[:, 0].tolist(), strict=True))
+    values = sample.metrics(np.ones((1, sample.rows)), cost)[:, 0].tolist()
+    return dict(zip(_names(cost), values, strict=True))
+
+
+def _names(cost: Mapping[str, float] | None) -> tuple[str, ...]:
+    return METRICS if cost is None else (*METRICS, EXPECTED_COST)
 
 
 def confusion(target: ArrayLike, probability: ArrayLike, threshold: float) -> dict[str, int]:
@@ -44,6 +56,7 @@ def bootstrap_intervals(
     target: ArrayLike,
     probability: ArrayLike,
     threshold: float,
+    cost: Mapping[str, float] | None = None,
     *,
     resamples: int = 1000,
     seed: int = 0,
@@ -60,9 +73,11 @@ def bootstrap_intervals(
         raise ValueError(f"resamples is {resamples}: use at least 1 (1000 is usual)")
     tail = (1 - _checked_share("level", level)) / 2
     sample = _sort(target, probability, threshold)
-    table = np.hstack([sample.metrics(w) for w in _resampled_weights(sample, resamples, seed)])
+    table = np.hstack(
+        [sample.metrics(w, cost) for w in _resampled_weights(sample, resamples, seed)]
+    )
     low, high = np.quantile(table, [tail, 1 - tail], axis=1).tolist()
-    return dict(zip(METRICS, zip(low, high, strict=True), strict=True))
+    return dict(zip(_names(cost), zip(low, high, strict=True), strict=True))
 
 
 def curves(
@@ -123,13 +138,17 @@ class _Sample:
     def rows(self) -> int:
         return len(self.terms)
 
-    def metrics(self, weights: Floats) -> Floats:
-        """`METRICS` under each row of weights: (resamples, rows) -> (metrics, resamples)."""
+    def metrics(self, weights: Floats, cost: Mapping[str, float] | None = None) -> Floats:
+        """The metrics under each row of weights: (resamples, rows) -> (metrics, resamples)."""
         fp, tp, positive, loss, square, total = (weights @ self.terms).T
         negative = total - positive
         predicted = tp + fp
         precision = np.divide(tp, predicted, out=np.zeros_like(tp), where=predicted > 0)
         wins = self._wins(weights)
+        costs = []
+        if cost is not None:
+            wrong = cost["false_negative"] * (positive - tp) + cost["false_positive"] * fp
+            costs = [wrong / total]
         return np.stack(
             [
                 (tp + negative - fp) / total,
@@ -139,6 +158,7 @@ class _Sample:
                 wins / (positive * negative),
                 loss / total,
                 square / total,
+                *costs,
             ]
         )
 

@@ -2,10 +2,12 @@
 
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier_score")
 """Of two classes."""
+EXPECTED_COST = "expected_cost"
+"""Of two classes, where the spec says what a wrong decision costs: the mean cost of a row."""
 CLASS_METRICS = ("accuracy", "top_3_accuracy", "macro_f1", "log_loss")
 """Of any number of classes."""
-EVERY_METRIC = tuple(dict.fromkeys((*METRICS, *CLASS_METRICS)))
-LOWER_IS_BETTER = frozenset({"log_loss", "brier_score"})
+EVERY_METRIC = tuple(dict.fromkeys((*METRICS, *CLASS_METRICS, EXPECTED_COST)))
+LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", EXPECTED_COST})
 
 
 def better(metric: str, a: float, b: float) -> bool:

@@ -17,11 +17,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millrace.datasets import Candidate, ClassCandidate, Decision
 from millrace.jobs.local import run_script
 from millrace.settings import PROJECT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +72,15 @@ def train_arguments(
     candidate: Candidate | ClassCandidate, decision: Decision | None, seed: int
 ) -> list[str]:
     """Command-line arguments of train.py for one candidate; without a decision no threshold."""
+    rule = decision.model_dump(exclude_none=True) if decision else {}
+    cost = {f"cost_{wrong}": value for wrong, value in rule.pop("cost", {}).items()}
+    asked = candidate.model_dump(include={"balance", "calibrate"})
     options: dict[str, Any] = {
         "algorithm": candidate.algorithm,
         "seed": seed,
-        **(decision.model_dump(exclude_none=True) if decision else {}),
+        **rule,
+        **cost,
+        **{name: choice for name, choice in asked.items() if choice != "none"},
         **candidate.hyperparameters,
     }
     pairs = ((f"--{name}", _argument(value)) for name, value in options.items())
@@ -125,6 +133,20 @@ def transform_locally(model: Path, rows: Path, predictions: Path, *, timeout: fl
         return run_script(source / "inference.py", arguments, THREADS, timeout=timeout)
 
 
+def explain_locally(model: Path, rows: Path, target: Path, *, timeout: float) -> float:
+    """Run explain.py: a model folder and `id,<inputs>` lines in, contributions (.npz) out.
+
+    Returns:
+        Seconds the job ran.
+
+    Raises:
+        JobFailed: the model cannot be explained; the message ends with the last lines.
+    """
+    with source_folder() as source:
+        arguments = ["--model-dir", str(model), "--input", str(rows), "--output", str(target)]
+        return run_script(source / "explain.py", arguments, THREADS, timeout=timeout)
+
+
 def pack(folder: Path, archive: Path) -> None:
     """Write a folder's files as .tar.gz; equal content gives equal bytes."""
 
@@ -159,3 +181,16 @@ def model_facts(archive: Path) -> dict[str, Any]:
         if member is None:
             raise ValueError(f"{archive} holds no model.json")
         return json.load(member)
+
+
+def out_of_fold(archive: Path) -> pd.DataFrame | None:
+    """The out-of-fold predictions in an output archive: target, probability, uncalibrated.
+
+    None where there were too few rows for folds.
+    """
+    import pandas as pd
+
+    with tarfile.open(archive) as tar:
+        if "cross_validation.csv" not in tar.getnames():
+            return None
+        return pd.read_csv(tar.extractfile("cross_validation.csv"))

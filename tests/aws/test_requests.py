@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from dataclasses import replace
@@ -136,13 +137,18 @@ def test_own_key_and_network_reach_every_job() -> None:
     assert "VpcConfig" not in training() and "KmsKeyId" not in training()["OutputDataConfig"]
 
 
-def test_the_metrics_are_read_from_the_scripts_own_line(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("cost", [None, 10.0])
+def test_the_metrics_are_read_from_the_scripts_own_line(
+    cost: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
     import numpy as np
 
-    import train
+    from cross_validation import scores
 
     caplog.set_level("INFO", "train")
-    found = train.scores(np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.4, 0.6]), 0.5)
+    options = argparse.Namespace(cost_false_negative=cost, cost_false_positive=1.0)
+    found = scores(options, np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.4, 0.6]), 0.5)
+    assert ("expected_cost" in found) == (cost is not None)
     line = caplog.messages[-1]
     definitions = training()["AlgorithmSpecification"]["MetricDefinitions"]
     read = {item["Name"]: re.search(item["Regex"], line) for item in definitions}

@@ -23,10 +23,10 @@ from millrace.tracking.server import connect
 from tests.tracking import made_up
 from tests.tracking.mlflow_server import MlflowServer
 
-GOOD, STUMP, AGAIN, BOTH, COPIES, EQUAL = (f"2026-03-0{day}" for day in range(1, 7))
+GOOD, STUMP, AGAIN, BOTH, COPIES, EQUAL, STOPPED = (f"2026-03-0{day}" for day in range(1, 8))
 CANDIDATES = {
     GOOD: ("good",), STUMP: ("stump",), AGAIN: ("twin",), EQUAL: ("good",), BOTH: ("good", "stump"),
-    COPIES: ("stump",),
+    COPIES: ("stump",), STOPPED: ("stopped",),
 }  # fmt: skip
 
 

@@ -35,6 +35,8 @@ candidates:
   good: {algorithm: xgboost, hyperparameters: {max_depth: 2, num_round: 20}}
   twin: {algorithm: xgboost, hyperparameters: {max_depth: 2, num_round: 20, subsample: 1.0}}
   stump: {algorithm: decision_tree, hyperparameters: {max_depth: 1}}
+  stopped: {algorithm: lightgbm, balance: weights, calibrate: sigmoid,
+            hyperparameters: {num_leaves: 4, num_round: 300, early_stopping_rounds: 10}}
 metric: roc_auc
 gates: {roc_auc: {minimum: 0.5}}
 """

@@ -16,7 +16,7 @@ from millrace.steps.evaluate import evaluate
 from millrace.steps.log_to_mlflow import log_published, log_to_mlflow
 from millrace.steps.run import Run
 from millrace.tracking import runs
-from tests.tracking.conftest import AGAIN, BOTH, GOOD
+from tests.tracking.conftest import AGAIN, BOTH, GOOD, STOPPED
 from tests.tracking.made_up import PLANTED
 from tests.tracking.mlflow_server import MlflowServer
 
@@ -71,6 +71,21 @@ def test_a_parent_for_the_partition_and_a_child_for_each_candidate(
     assert logged.url == (
         f"{run.settings.mlflow_uri}/#/experiments/{parent.info.experiment_id}/runs/{logged.run_id}"
     )
+
+
+def test_a_run_says_how_its_model_was_stopped_balanced_and_calibrated(
+    client: Any, run_of: RunOf
+) -> None:
+    run = run_of(STOPPED)
+    log_published(run)
+    summary = run.published("reports", "evaluation", "evaluate").json("summary.json")
+    [child] = [r for r in all_runs(client) if r.data.tags.get(runs.CANDIDATE) == "stopped"]
+    told = child.data.params
+    assert (told["balance"], told["calibrate"]) == ("weights", "sigmoid")
+    assert int(told["rounds"]) == summary["candidates"][0]["rounds"] < int(told["num_round"])
+    log_published(run_of(GOOD))
+    [plain] = [r for r in all_runs(client) if r.data.tags.get(runs.CANDIDATE) == "good"]
+    assert not {"balance", "calibrate", "rounds"} & set(plain.data.params)
 
 
 def test_logging_twice_gives_the_same_runs(client: Any, run_of: RunOf) -> None:
@@ -128,6 +143,13 @@ def test_the_logged_model_says_what_it_takes_and_gives(client: Any, run_of: RunO
     assert info.signature.outputs.input_names() == ["probability"]
     example = mlflow.pyfunc.load_model(uri).input_example
     assert example["name"].tolist() == ["Doe, Mrs. Jane"]
+
+
+def test_the_requirements_stand_with_the_model(client: Any, run_of: RunOf) -> None:
+    [uri] = log_published(run_of(GOOD)).model_uris.values()
+    asked = Path(mlflow.pyfunc.get_model_dependencies(uri)).read_text().split()
+    assert {line.split("==")[0] for line in asked} >= {"numpy", "pandas", "xgboost-cpu"}
+    assert not any(line.startswith("shap") for line in asked)
 
 
 def test_the_logged_model_predicts_what_the_batch_job_predicted(client: Any, run_of: RunOf) -> None:

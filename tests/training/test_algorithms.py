@@ -7,6 +7,7 @@ import pytest
 from skops import io as skops_io
 
 import algorithms
+from checkpoints import Checkpoints
 from tests.training.conftest import HYPERPARAMETERS
 
 every_algorithm = pytest.mark.parametrize("algorithm", sorted(HYPERPARAMETERS))
@@ -106,3 +107,24 @@ def test_the_callers_hyperparameters_stay_as_they_are(rows):
         given = {"num_round": 3}
         algorithms.fit(algorithm, given, *rows, 0)
         assert given == {"num_round": 3}
+
+
+@pytest.mark.parametrize("varies", [False, True])
+def test_a_fit_ends_where_no_split_is_left(varies, tmp_path):
+    """Constant features, or one whose two values are soon learnt: rounds would add no tree."""
+    y = np.arange(400) % 4 == 0
+    x = np.column_stack([y if varies else np.ones(400), np.zeros(400)]).astype("float64")
+    settings = {"num_round": 5000, "learning_rate": 0.5, "min_sum_hessian_in_leaf": 0.5}
+    kept = [Checkpoints(None), Checkpoints(tmp_path), Checkpoints(tmp_path)]
+    models = [algorithms.fit("lightgbm", settings, x, y.astype("int64"), 1, each) for each in kept]
+    assert models[0].current_iteration() < 100
+    p = algorithms.predict("lightgbm", models[0], x)
+    assert p.mean() == pytest.approx(0.25, abs=0.05)
+    assert (p[y].min() > p[~y].max()) == varies
+    assert len({model.model_to_string() for model in models}) == 1  # taken up at its end
+
+
+def test_what_lightgbm_repeats_with_every_tree_is_logged_once(rows, caplog):
+    with caplog.at_level("INFO", "train"):
+        algorithms.fit("lightgbm", {"num_round": 20, "num_leaves": 300}, *rows, 1)
+    assert sum("No further splits" in line for line in caplog.messages) == 1

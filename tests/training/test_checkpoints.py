@@ -103,8 +103,8 @@ Attempt = Callable[..., subprocess.Popen[bytes]]
 def attempt(channel, script: Path, tmp_path: Path) -> Attempt:
     """Start the training script; its results go to a folder of that name."""
 
-    def start(name: str, algorithm: str, kept: Path | None = None) -> subprocess.Popen[bytes]:
-        candidate = Candidate(algorithm=algorithm, hyperparameters=LONG[algorithm][0])
+    def start(name: str, training: str, kept: Path | None = None) -> subprocess.Popen[bytes]:
+        candidate = LONG[training][0]
         arguments = train_arguments(candidate, Decision(threshold=0.4), seed=3)
         environment = {
             **os.environ, "SM_CHANNEL_TRAIN": str(channel.train_folder), "SM_NUM_CPUS": "1",
@@ -120,33 +120,47 @@ def attempt(channel, script: Path, tmp_path: Path) -> Attempt:
     return start
 
 
-LONG: dict[str, tuple[dict[str, Any], str, str]] = {  # hyperparameters, killed when, said then
-    "xgboost": ({"num_round": 800, "subsample": 0.8}, "model", "Going on from a checkpoint: "),
-    "lightgbm": (
-        {"num_round": 800, "num_leaves": 4, "bagging_fraction": 0.8, "bagging_freq": 1},
-        "model", "Going on from a checkpoint: ",
+def long(algorithm: str, **more: Any) -> Candidate:
+    asked = {name: more.pop(name) for name in ("balance", "calibrate") if name in more}
+    return Candidate(algorithm=algorithm, hyperparameters=more, **asked)
+
+
+BAGGED = {"num_round": 800, "num_leaves": 4, "bagging_fraction": 0.8, "bagging_freq": 1}
+STOPPED = {"early_stopping_rounds": 100, "balance": "weights", "calibrate": "sigmoid"}
+WENT_ON, STOPPED_BEFORE = "Going on from a checkpoint: ", "Early stopping: fold 1 of 2 was done be"
+LONG: dict[str, tuple[Candidate, str, str]] = {  # the training, killed when, said then
+    "xgboost": (long("xgboost", num_round=800, subsample=0.8), "model", WENT_ON),
+    "lightgbm": (long("lightgbm", **BAGGED), "model", WENT_ON),
+    "xgboost that stops early": (
+        long("xgboost", num_round=800, subsample=0.8, **STOPPED), "stopped-1", STOPPED_BEFORE,
     ),
-    "random_forest": ({"n_estimators": 200}, "fold-1", "Cross-validation: fold 1 of 2 was done be"),
+    "lightgbm that stops early": (
+        long("lightgbm", **BAGGED, **STOPPED), "stopped-1", STOPPED_BEFORE,
+    ),
+    "random_forest": (
+        long("random_forest", n_estimators=200), "fold-1",
+        "Cross-validation: fold 1 of 2 was done be",
+    ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("algorithm", LONG)
-def test_a_killed_training_that_runs_again_gives_the_same_files(attempt, tmp_path, algorithm):
-    _, piece, said = LONG[algorithm]
+@pytest.mark.parametrize("training", LONG)
+def test_a_killed_training_that_runs_again_gives_the_same_files(attempt, tmp_path, training):
+    candidate, piece, said = LONG[training]
     kept = tmp_path / "kept"
-    killed = attempt("killed", algorithm, kept)
+    killed = attempt("killed", training, kept)
     while not list(kept.glob(f"*/{piece}")):
         assert killed.poll() is None, (tmp_path / "killed.log").read_text()
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     assert not list((tmp_path / "killed").glob("*"))
-    again, whole = attempt("again", algorithm, kept), attempt("whole", algorithm)
+    again, whole = attempt("again", training, kept), attempt("whole", training)
     assert (again.wait(), whole.wait()) == (0, 0), (tmp_path / "again.log").read_text()
     assert said in (tmp_path / "again.log").read_text()
     names = sorted(path.name for path in (tmp_path / "whole").iterdir())
     assert names == sorted(
-        [algorithms.model_file(algorithm), "cross_validation.csv", "model.json",
+        [algorithms.model_file(candidate.algorithm), "cross_validation.csv", "model.json",
          "transformation.json"]
     )  # fmt: skip
     for name in names:

@@ -146,7 +146,9 @@ def test_an_odd_argument_is_refused(capsys):
 
 
 def options_of(**given: object) -> SimpleNamespace:
-    return SimpleNamespace(**{"threshold": None, "maximise": None, **given})
+    return SimpleNamespace(
+        **{"threshold": None, "maximise": None, "cost_false_negative": None, **given}
+    )
 
 
 samples = st.lists(

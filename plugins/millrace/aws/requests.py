@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from millrace.aws.target import AwsSettings
+from millrace.metrics import EXPECTED_COST, METRICS
 
 TRAINING_SCRIPT, INFERENCE_SCRIPT = "train.py", "inference.py"
 LOG_LEVEL = "20"  # INFO
 SPOT_WAIT = 3600  # seconds a spot job may wait for capacity, besides the time it runs
 CHECKPOINTS = "/opt/ml/checkpoints"
-SCORES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier_score")
+SCORES = (*METRICS, EXPECTED_COST)
 UNTAGGABLE = re.compile(r"[^\w .:/=+\-@]")  # what AWS's tags may not hold
 LONGEST_TAG = 256  # characters of a value
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from millrace.evaluate import compare
-from millrace.metrics import EVERY_METRIC, METRICS, better
+from millrace.metrics import EVERY_METRIC, EXPECTED_COST, METRICS, better
 from millrace.pages.figures import Chart
 from millrace.pages.render import render
 
@@ -19,6 +19,9 @@ OPTIONAL: Candidate = {
     "importance": [],
     "seconds": None,
     "cost_usd": None,
+    "uncalibrated": {},
+    "rounds": None,
+    "rounds_of_folds": [],
 }
 
 
@@ -31,10 +34,16 @@ def evaluation_page(summary: dict[str, Any], charts: dict[str, Chart]) -> str:
     """
     return render(
         "evaluation.html.j2",
-        **page_values(summary, METRICS),
+        **page_values(summary, _judged(summary)),
         charts=charts,
         confusion=_confusion(_winner(summary, summary["candidates"])["confusion"]),
     )
+
+
+def _judged(summary: dict[str, Any]) -> Sequence[str]:
+    """The metrics of two classes, and the cost where the spec names one."""
+    told = _winner(summary, summary["candidates"])["metrics"]
+    return [*METRICS, *([EXPECTED_COST] if EXPECTED_COST in told else [])]
 
 
 def page_values(summary: dict[str, Any], metrics: Sequence[str]) -> dict[str, Any]:

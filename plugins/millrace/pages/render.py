@@ -18,6 +18,7 @@ LABELS = {
     "roc_auc": "ROC AUC",
     "log_loss": "Log loss",
     "brier_score": "Brier score",
+    "expected_cost": "Expected cost",
 }
 
 

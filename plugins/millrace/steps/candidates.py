@@ -9,6 +9,8 @@ from millrace.lake import Published
 from millrace.metrics import better
 from millrace.training import MODEL, model_facts
 
+ASKED_FOR = ("rounds", "rounds_of_folds", "balance", "calibration", "uncalibrated")
+
 
 def candidate_facts(name: str, model: Published) -> dict[str, Any]:
     """What the training left of a candidate that reports show."""
@@ -24,6 +26,7 @@ def candidate_facts(name: str, model: Published) -> dict[str, Any]:
     return {
         "candidate": name,
         **{field: facts[field] for field in kept},
+        **{field: facts[field] for field in ASKED_FOR if field in facts},
         "seconds": model.facts["seconds"],
     }
 

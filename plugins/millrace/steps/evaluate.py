@@ -11,13 +11,15 @@ import pandas as pd
 
 from millrace.evaluate import bootstrap_intervals, confusion, score
 from millrace.lake import Attempt, Published, publish
+from millrace.pages.decision_figures import cost_chart, reliability_chart
 from millrace.pages.evaluation import evaluation_page
-from millrace.pages.figures import evaluation_charts
+from millrace.pages.figures import Chart, evaluation_charts
 from millrace.promotion import check_gates
 from millrace.steps.candidates import candidate_facts, cost_of, winner_of
 from millrace.steps.evaluate_classes import build_class_evaluation
 from millrace.steps.predictions import labels_of, probabilities
 from millrace.steps.run import Run, content_of
+from millrace.training import OUTPUT, out_of_fold
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,9 @@ def evaluate(run: Run) -> dict[str, Any]:
             "labels": content_of(processed, "test/labels.csv"),
             "models": {name: model.manifest.content for name, model in models.items()},
             "predictions": {name: item.manifest.content for name, item in predictions.items()},
-            "spec": run.spec.fingerprint("name", "description", "metric", "gates"),
+            "spec": run.spec.fingerprint(
+                "name", "description", "metric", "gates", *(["decision"] if _costs(run) else [])
+            ),
         },
         inputs={item.uri: item.manifest.content for item in inputs},
         build=lambda attempt: build(run, processed, models, predictions, attempt),
@@ -62,7 +66,7 @@ def _build_evaluation(
         for name, item in predictions.items()
     }
     candidates = [
-        _score(name, models[name], target, probability[name])
+        _score(name, models[name], target, probability[name], _costs(run))
         | {"cost_usd": cost_of(models[name], predictions[name])}
         for name in run.candidates
     ]
@@ -78,6 +82,13 @@ def _build_evaluation(
     attempt.write_json("summary.json", summary)
     probability = {winner["candidate"]: probability[winner["candidate"]], **probability}
     charts = evaluation_charts(target.to_numpy(), probability, winner["threshold"])
+    charts |= _decision_charts(
+        models[winner["candidate"]],
+        target.to_numpy(),
+        probability[winner["candidate"]],
+        winner["threshold"],
+        _costs(run),
+    )
     attempt.write("report.html", evaluation_page(summary, charts))
     (attempt.folder / "plots").mkdir()
     for name, chart in charts.items():
@@ -94,14 +105,42 @@ def _build_evaluation(
              len(candidates), f"{len(target):,}", time.monotonic() - started)  # fmt: skip
 
 
+def _costs(run: Run) -> dict[str, float] | None:
+    return run.spec.decision.costs() if run.spec.decision else None
+
+
+def _decision_charts(
+    model: Published,
+    target: np.ndarray,
+    probability: np.ndarray,
+    threshold: float,
+    cost: dict[str, float] | None,
+) -> dict[str, Chart]:
+    """Charts of the winner's calibration and cost, where the spec asked for them."""
+    found = out_of_fold(model.path(OUTPUT))
+    charts, samples = {}, {"test": (target, probability)}
+    if found is not None:
+        y, p = found["target"].to_numpy(), found["probability"].to_numpy()
+        samples = {"out of fold": (y, p), **samples}
+        if "uncalibrated" in found:
+            charts["reliability"] = reliability_chart(y, found["uncalibrated"].to_numpy(), p)
+    if cost:
+        charts["cost"] = cost_chart(samples, threshold, cost)
+    return charts
+
+
 def _score(
-    name: str, model: Published, target: pd.Series, probability: np.ndarray
+    name: str,
+    model: Published,
+    target: pd.Series,
+    probability: np.ndarray,
+    cost: dict[str, float] | None,
 ) -> dict[str, Any]:
     facts = candidate_facts(name, model)
     threshold = facts["threshold"]
     return {
         **facts,
-        "metrics": score(target, probability, threshold),
-        "intervals": bootstrap_intervals(target, probability, threshold),
+        "metrics": score(target, probability, threshold, cost),
+        "intervals": bootstrap_intervals(target, probability, threshold, cost),
         "confusion": confusion(target, probability, threshold),
     }

@@ -185,7 +185,8 @@ def _champion_scores(run: Run, bundle: Path | RegistryError) -> dict[str, float]
         found = probabilities(predictions, target)
     if several:
         return score_of_classes(target, found, facts["classes"], processed.facts["classes"])
-    return score(target, found, facts["threshold"])
+    costs = run.spec.decision.costs() if run.spec.decision else None
+    return score(target, found, facts["threshold"], costs)
 
 
 def _write_rows(_run: Run, processed: Published, bundle: Path, path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from millrace.errors import MillraceError
 from millrace.lake.manifest import sha256_of
-from millrace.tracking.server import is_no_answer
+from millrace.settings import Settings
+from millrace.tracking.server import connect, is_no_answer
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,6 +71,21 @@ def champion(client: MlflowClient, name: str) -> ModelVersion | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def champion_partitions(settings: Settings) -> dict[str, str | None]:
+    """The partition that each data set's champion was trained on.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    client = connect(settings)
+    models = client.search_registered_models(max_results=1000)
+    found = {model.name: champion(client, model.name) for model in models}
+    return {
+        name: version.tags.get("millrace.partition") if version else None
+        for name, version in found.items()
+    }
 
 
 @contextmanager

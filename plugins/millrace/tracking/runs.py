@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millrace.lake import Published
+from millrace.tracking.requirements import requirements
 from millrace.training import source_files, unpacked
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def _log_candidate(
     run_id = client.create_run(parent.info.experiment_id, run_name=name, tags=tags).info.run_id
     parameters = {
         "algorithm": candidate["algorithm"], "threshold": candidate["threshold"],
+        "balance": candidate.get("balance"), "rounds": candidate.get("rounds"),
+        "calibrate": candidate.get("calibration", {}).get("method"),
         **candidate["hyperparameters"],
     }  # fmt: skip
     metrics = {
@@ -185,7 +188,7 @@ def _log_model(run_id: str, candidate: str, evaluation: Evaluation) -> str:
                 code_paths=[str(path) for path in source_files()],
                 signature=_signature(state),
                 input_example=pd.DataFrame([evaluation.example]),
-                pip_requirements=_requirements(facts["algorithm"], facts["versions"]),
+                pip_requirements=requirements(facts["algorithm"], facts["versions"]),
             )
     return str(info.model_uri)
 
@@ -201,15 +204,6 @@ def _signature(state: dict[str, Any]) -> ModelSignature:
     named = state.get("classes") or ["probability"]
     outputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in named]
     return ModelSignature(Schema(inputs), Schema(outputs))
-
-
-def _requirements(algorithm: str, versions: Mapping[str, str]) -> list[str]:
-    needed = {"xgboost": ["xgboost-cpu"], "lightgbm": ["lightgbm"]}.get(
-        algorithm, ["scikit-learn", "skops"]
-    )
-    return [
-        f"{name}=={versions[name]}" for name in ["numpy", "pandas", *needed] if name in versions
-    ]
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

@@ -202,3 +202,34 @@ def test_a_model_of_several_classes_is_trained_and_served_there_and_loads_here(
     assert np.abs(np.array(json.loads(whole)["probability"]) - wanted).max() < 1e-14
     here = algorithms.predict(ALGORITHM, inference.model_fn(folder).estimator, rows)
     assert np.abs(here - wanted).max() <= EQUAL_TO["logistic_regression"]
+
+
+@pytest.mark.parametrize("method", ["isotonic", "sigmoid"])
+@pytest.mark.parametrize("algorithm", ["lightgbm", "xgboost"])
+def test_a_model_that_stops_early_and_is_calibrated_says_the_same_there_and_here(
+    container: Container, channel: Channel, tmp_path: Path, algorithm: str, method: str
+):
+    if algorithm not in container.image.algorithms:
+        pytest.skip(f"{algorithm} is never sent to the {container.image.name} image")
+    sent = {
+        "algorithm": algorithm, "seed": 3, "balance": "weights", "calibrate": method,
+        "cost_false_negative": 10.0, "cost_false_positive": 1.0,
+        **HYPERPARAMETERS[algorithm], "num_round": 300, "early_stopping_rounds": 10,
+    }  # fmt: skip
+    done = container.train(tmp_path / "ml", channel.train_folder, sent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = facts(tmp_path / "ml")
+    assert (found["balance"], found["calibration"]["method"]) == ("weights", method)
+    assert found["rounds"] == round(np.mean(found["rounds_of_folds"])) < 300
+    assert found["threshold_rule"].startswith("minimises the expected cost")
+    asked = [{"kind": CSV, "accept": CSV, "body": "".join(requests(channel))}]
+    folder = str(tmp_path / "ml" / "model")
+    (tmp_path / "serving").mkdir()
+    [csv] = container.answers(tmp_path / "serving", {folder: asked})[folder]
+    there = np.array([float(line) for line in csv.splitlines()])
+    model = inference.model_fn(folder)
+    text = io.StringIO("".join(requests(channel)), newline="")
+    [frame] = inference.read_csv(text, model.inputs, None)
+    assert np.abs(model.probability(frame) - there).max() <= EQUAL_TO[algorithm]
+    plain = inference.Model(model.estimator, {"algorithm": algorithm}, model.state)
+    assert np.abs(plain.probability(frame) - there).max() > 0.01  # so it was calibrated there
