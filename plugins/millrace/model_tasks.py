@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import task
+from airflow.sdk import get_current_context, task
 
+from millrace import assets
+from millrace.datasets.scoring import scoring_of
 from millrace.jobs.operator import job
 from millrace.runs import this_run
 
@@ -45,18 +47,34 @@ def train_and_promote(spec: AnySpec, candidates: XComArg) -> None:
         return evaluate(this_run(spec))
 
     @task
+    def explain() -> str:
+        """Says why the winner predicts what it does: pictures and figures of test rows."""
+        from millrace.steps.explain import explain
+
+        return explain(this_run(spec))
+
+    @task
     def log_to_mlflow() -> dict[str, Any]:
         """Logs runs, models and pages to MLflow; spools them where it does not answer."""
         from millrace.steps.log_to_mlflow import log_to_mlflow
 
         return log_to_mlflow(this_run(spec))
 
-    @task(max_active_tis_per_dag=1)
+    champion = assets.champion_of(spec.name)
+    heard = scoring_of(spec) is not None
+
+    @task(max_active_tis_per_dag=1, outlets=[champion] if heard else [])
     def promote() -> dict[str, Any]:
         """Registers the winner; it becomes champion if every gate holds and it is not worse."""
         from millrace.steps.promote import promote
 
-        return promote(this_run(spec))
+        run = this_run(spec)
+        verdict = promote(run)
+        if heard:
+            assets.announce(
+                get_current_context(), champion, run.partition, changed=verdict["champion"]
+            )
+        return verdict
 
     predicted = transform.expand(candidate=train.expand(candidate=candidates))
-    predicted >> evaluate() >> log_to_mlflow() >> promote()
+    predicted >> evaluate() >> explain() >> log_to_mlflow() >> promote()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from millrace.datasets import AnySpec, DatasetSpec, load_any_spec
-from millrace.lake import Published, Store
+from millrace.lake import Published, Store, read_published
 from millrace.lake.lease import lease
 from millrace.settings import Settings
 from millrace.steps.cloudwatch import put_metrics
@@ -76,16 +76,18 @@ def _log_published(run: Run) -> Logged:
     evaluation = run.published("reports", "evaluation", "evaluate")
     processed = run.processed()
     validation = run.validation()
+    explanation = read_published(run.store, run.place("reports", "explanation"))
     summary = evaluation.json("summary.json")
     names = [candidate["candidate"] for candidate in summary["candidates"]]
     pages = [
-        evaluation.path("report.html"),
+        (explanation or evaluation).path("report.html"),
         processed.path("statistics.html"),
         validation.path("validation.html"),
     ]
     plots = [
         made.path(name)
-        for made in (evaluation, processed)
+        for made in (evaluation, explanation, processed)
+        if made
         for name in made.manifest.files
         if name.startswith("plots/")
     ]
