@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# The last one is what the training scripts ask for the number of threads.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SM_NUM_CPUS")
 BIG_PAGES = (  # of 2 MB, and freed memory is kept: 4 % faster networks where glibc is 2.35 or later
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1000000000"
     ":glibc.malloc.trim_threshold=2000000000"
 )
 SETTINGS = {
-    "spark.app.name": "image features",
-    "spark.python.worker.reuse": "true",  # the network is built once in a worker
+    "spark.python.worker.reuse": "true",  # a network or a model is built once in a worker
     "spark.ui.showConsoleProgress": "false",  # the job logs its own progress
     # Nothing to plan and to compile in a query that hands on a number.
     "spark.sql.adaptive.enabled": "false",
@@ -43,30 +43,35 @@ SETTINGS = {
 
 
 @contextmanager
-def spark() -> Iterator[SparkContext]:
-    """A Spark context whose workers find the modules beside the script; stopped in the end."""
+def spark(name: str = "image features", more: Sequence[Path] = ()) -> Iterator[SparkContext]:
+    """A Spark context whose workers find the modules beside the script; stopped in the end.
+
+    Args:
+        name: of the application.
+        more: modules that lie elsewhere.
+    """
     from pyspark import SparkConf, SparkContext
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = SparkConf()
-    for name, value in SETTINGS.items():
-        conf.setIfMissing(name, value)
+    for key, value in {"spark.app.name": name, **SETTINGS}.items():
+        conf.setIfMissing(key, value)
     context = SparkContext.getOrCreate(conf)
     context.setLogLevel("WARN")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            if siblings():
-                context.addPyFile(_archive(Path(folder)))
+            if modules := [*siblings(), *more]:
+                context.addPyFile(_archive(Path(folder), modules))
             yield context
         finally:
             context.stop()
 
 
-def _archive(folder: Path) -> str:
+def _archive(folder: Path, modules: Sequence[Path]) -> str:
     """The job's modules in one file: every file sent costs the driver 0.2 s of imports."""
-    archive = folder / "image_features_modules.zip"
+    archive = folder / "spark_modules.zip"
     with zipfile.ZipFile(archive, "w") as file:
-        for path in siblings():
+        for path in modules:
             file.write(path, path.name)
     return str(archive)
 

@@ -13,6 +13,7 @@ import cluster
 import parts
 import tasks
 from feature_task import Report
+from gathering import gather
 from options import Options
 from pca import Model, Moments, adopt, check_components, fit
 from preparation import Prepared
@@ -20,8 +21,6 @@ from storage import Folder
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
-
-MERGED = 16  # files of moments a task merges, 13 MB each for 1,280 features
 
 
 def fitted(
@@ -37,15 +36,6 @@ def fitted(
     if options.pca == "one-pass":
         return fit(gathered, options.components, prepared.network.id)
     return _by_spark_ml(context, options, gathered, work, names, prepared.network.id)
-
-
-def gather(context: SparkContext, work: Folder, names: Sequence[str]) -> Moments:
-    """Merge the tasks' moments as a tree, until few enough are left for the driver."""
-    while len(names) > MERGED:
-        groups = [names[at : at + MERGED] for at in range(0, len(names), MERGED)]
-        task = functools.partial(tasks.merge, work)
-        names = cluster.run(context, task, groups, "merging moments")
-    return tasks.merge_all(work, names)
 
 
 def _by_spark_ml(

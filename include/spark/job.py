@@ -16,6 +16,7 @@ import components
 import listing
 import publishing
 import tasks
+from attempt import new_attempt
 from feature_task import LISTING, FeatureJob, Report
 from options import Options
 from pca import check_components
@@ -26,7 +27,7 @@ from storage import Folder, JobError
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-log = logging.getLogger("image_features")
+log = logging.getLogger("spark_job")
 
 
 def run(options: Options) -> None:
@@ -39,7 +40,7 @@ def run(options: Options) -> None:
     began = time.perf_counter() - seconds["start"]
     with ThreadPoolExecutor(1) as pool:
         preparing = pool.submit(prepare, options)
-        with cluster.spark() as context:
+        with cluster.spark("image features") as context:
             seconds["start"] = time.perf_counter() - began
             prepared = preparing.result()
             seconds.update(prepared.seconds)
@@ -52,7 +53,7 @@ def _published(
     began: float,
 ) -> dict[str, Any]:  # fmt: skip
     """Compute and publish; gives the files and the facts."""
-    attempt = publishing.new_attempt(options)
+    attempt = new_attempt(options.output, options.attempt)
     try:
         outcome = _compute(context, options, prepared, attempt, seconds)
         outcome["facts"]["seconds"]["total"] = time.perf_counter() - began

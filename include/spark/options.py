@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from images import Limits
 from network import SCALINGS
+from parsing import Parser
 from pca import parse_components
 from precision import PRECISIONS
 from storage import Folder, JobError
@@ -48,13 +49,6 @@ class Options:
     tolerance: float
     limits: Limits
     attempt: str
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are raised, for `main` to show as its last line."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise JobError(f"{message}; --help explains the options")
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:

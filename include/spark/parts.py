@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,9 +71,18 @@ class Part:
     """A part being written, one block at a time; there is no file until the first block."""
 
     def __init__(
-        self, folder: Folder, name: str, of: pa.Schema, compression: str = "zstd"
+        self, folder: Folder, name: str, of: pa.Schema, compression: str = "zstd",
+        group: int = BLOCK, repeated: Sequence[str] = ("label",),
+        judged: Sequence[str] = ("path", "label"),
     ) -> None:  # fmt: skip
+        """
+        Args:
+            group: rows of a row group, where more are appended at a time.
+            repeated: columns whose values come again and again.
+            judged: columns whose smallest and largest value help a reader to skip.
+        """
         self.folder, self.name, self.schema, self.compression = folder, name, of, compression
+        self.group, self.repeated, self.judged = group, list(repeated), list(judged)
         self.rows = 0
         self._stream: Any = None
         self._hashed: Hashed | None = None
@@ -87,9 +96,9 @@ class Part:
             self._hashed = Hashed(self._stream)
             self._writer = pq.ParquetWriter(
                 pa.PythonFile(self._hashed, "w"), self.schema, compression=self.compression,
-                use_dictionary=["label"], write_statistics=["path", "label"],
+                use_dictionary=self.repeated, write_statistics=self.judged,
             )  # fmt: skip
-        self._writer.write_table(table, row_group_size=BLOCK)
+        self._writer.write_table(table, row_group_size=self.group)
         self.rows += table.num_rows
 
     def close(self) -> dict[str, Any]:

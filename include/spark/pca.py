@@ -107,33 +107,41 @@ def parse_components(text: str) -> int | float:
     return value
 
 
-def check_components(wanted: int | float, rows: int, width: int) -> None:
+def check_components(wanted: int | float, rows: int, width: int, what: str = "images") -> None:
     """Whether so many rows of features can have the components wanted.
+
+    Args:
+        what: what the rows are, for the message.
 
     Raises:
         JobError: they cannot.
     """
     if rows < 2:
+        apply = "; --apply projects a single one with the components of an earlier run"
         raise JobError(
-            f"components need at least two images, and {rows} has features;"
-            " --apply projects a single one with the components of an earlier run"
+            f"components need at least two {what}, and {rows} has features"
+            f"{apply if what == 'images' else ''}"
         )
     most = min(rows - 1, width)
     if isinstance(wanted, int) and wanted > most:
         raise JobError(
-            f"--components {wanted} is more than {rows:,} images of {width:,} features have:"
+            f"--components {wanted} is more than {rows:,} {what} of {width:,} features have:"
             f" choose at most {most:,}, or a share such as 0.95"
         )
 
 
-def fit(moments: Moments, wanted: int | float, network: str) -> Model:
+def fit(moments: Moments, wanted: int | float, network: str, what: str = "images") -> Model:
     """Components of the gathered rows.
+
+    Args:
+        network: identity of what made the features.
+        what: what the rows are, for the messages.
 
     Raises:
         JobError: there are not so many, or all rows are equal.
     """
-    check_components(wanted, moments.rows, len(moments.mean))
-    _check_spread(moments, np.trace(moments.scatter))
+    check_components(wanted, moments.rows, len(moments.mean), what)
+    _check_spread(moments, np.trace(moments.scatter), what)
     values, vectors = np.linalg.eigh(moments.scatter)
     values, vectors = np.clip(values[::-1], 0, None), vectors.T[::-1]
     return _model(moments, wanted, network, "one-pass", values, vectors, values.sum())
@@ -148,11 +156,11 @@ def adopt(
     return _model(moments, wanted, network, "spark-ml", ratio * total, vectors, total)
 
 
-def _check_spread(moments: Moments, total: float) -> None:
+def _check_spread(moments: Moments, total: float, what: str = "images") -> None:
     rounding = 1e-24 * moments.rows * float(moments.mean @ moments.mean)
     if not total > rounding:
         raise JobError(
-            f"all {moments.rows:,} images have the same features: there are no components"
+            f"all {moments.rows:,} {what} have the same features: there are no components"
         )
 
 

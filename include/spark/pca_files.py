@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,11 @@ from pca import Model
 from storage import Folder, JobError
 
 
-def write(model: Model, folder: Folder) -> dict[str, dict[str, Any]]:
+def write(model: Model, folder: Folder, names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """Write components, mean and explained variance; gives each file's size and sha256."""
     written = {}
-    for name, table in tables(model).items():
-        parquet, text = io.BytesIO(), io.BytesIO()
-        pq.write_table(table, parquet)
-        csv.write_csv(table, text)
-        written[f"{name}.parquet"] = folder.write(f"{name}.parquet", parquet.getvalue())
-        written[f"{name}.csv"] = folder.write(f"{name}.csv", text.getvalue())
+    for name, table in tables(model, names).items():
+        written.update(write_table(folder, name, table))
     facts = {
         "network": model.network, "k": model.k, "width": len(model.mean),
         "method": model.method, "rows": model.rows,
@@ -32,9 +29,20 @@ def write(model: Model, folder: Folder) -> dict[str, dict[str, Any]]:
     return written
 
 
-def tables(model: Model) -> dict[str, pa.Table]:
-    """The model's three tables; features are called f0, f1, ..."""
-    features = [f"f{number}" for number in range(len(model.mean))]
+def write_table(folder: Folder, name: str, table: pa.Table) -> dict[str, dict[str, Any]]:
+    """Write a table as Parquet and as CSV; gives each file's size and sha256."""
+    parquet, text = io.BytesIO(), io.BytesIO()
+    pq.write_table(table, parquet)
+    csv.write_csv(table, text)
+    return {
+        f"{name}.parquet": folder.write(f"{name}.parquet", parquet.getvalue()),
+        f"{name}.csv": folder.write(f"{name}.csv", text.getvalue()),
+    }
+
+
+def tables(model: Model, names: Sequence[str] = ()) -> dict[str, pa.Table]:
+    """The model's three tables; features without names are called f0, f1, ..."""
+    features = list(names) or [f"f{number}" for number in range(len(model.mean))]
     numbers = pa.array(range(1, model.k + 1), pa.int32())
     columns = {name: model.components[:, at] for at, name in enumerate(features)}
     return {

@@ -20,7 +20,7 @@ from precision import CLOSE, choose
 from reuse import Known, find_known
 from storage import Folder, JobError
 
-log = logging.getLogger("image_features")
+log = logging.getLogger("spark_job")
 
 SAMPLE = 16  # images the precisions are compared on
 CALIBRATION = 64  # images int8 is calibrated on

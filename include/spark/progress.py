@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-log = logging.getLogger("image_features")
+log = logging.getLogger("spark_job")
 
 EVERY = 10.0  # seconds between two lines
 SOONEST = 1.0  # seconds between two looks at the count
@@ -17,8 +17,10 @@ SOONEST = 1.0  # seconds between two looks at the count
 class Progress:
     """While it is open, a thread logs how far the count has come whenever it has moved."""
 
-    def __init__(self, total: int, count: Callable[[], int], every: float = EVERY) -> None:
-        self.total, self.count, self.every = total, count, every
+    def __init__(
+        self, total: int, count: Callable[[], int], every: float = EVERY, what: str = "images"
+    ) -> None:
+        self.total, self.count, self.every, self.what = total, count, every, what
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -34,21 +36,24 @@ class Progress:
         self._over.set()
         self._thread.join()
         if kind is None:
-            log.info("%s", line(self.total, self.total, time.monotonic() - self._started))
+            log.info("%s", self._line(self.total, time.monotonic() - self._started))
 
     def _watch(self) -> None:
         shown, last = 0, self._started
         while not self._over.wait(min(SOONEST, self.every)):
             done, now = min(self.count(), self.total), time.monotonic()
             if shown < done < self.total and now - last >= self.every:
-                log.info("%s", line(done, self.total, now - self._started))
+                log.info("%s", self._line(done, now - self._started))
                 shown, last = done, now
 
+    def _line(self, done: int, seconds: float) -> str:
+        return line(done, self.total, seconds, self.what)
 
-def line(done: int, total: int, seconds: float) -> str:
-    """One line about `done` of `total` images after so many seconds."""
+
+def line(done: int, total: int, seconds: float, what: str = "images") -> str:
+    """One line about `done` of `total` images, or what else is counted, after so many seconds."""
     rate = done / max(seconds, 1e-9)
-    text = f"images: {done:,} / {total:,} ({100 * done // max(total, 1)} %), {rate:,.0f} images/s"
+    text = f"{what}: {done:,} / {total:,} ({100 * done // max(total, 1)} %), {rate:,.0f} {what}/s"
     return f"{text}, {span((total - done) / rate)} left" if 0 < done < total else text
 
 

@@ -7,16 +7,13 @@ import dataclasses
 import hashlib
 import io
 import json
-import uuid
 from collections.abc import Sequence
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import cluster
+import attempt
 import pca_files
 from feature_task import Report
 from listing import added
@@ -24,54 +21,36 @@ from options import Options
 from pca import Model
 from pca import facts_of as pca_facts
 from preparation import Prepared
-from reuse import MANIFEST
-from storage import Folder, JobError
+from storage import Folder
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-JOB = "job.json"
 QUARANTINE = pa.schema(
     [("path", pa.string()), ("label", pa.string()), ("bytes", pa.int64()), ("reason", pa.string())]
 )
 
 
-def new_attempt(options: Options) -> Folder:
-    """The attempt's folder, empty. What an earlier try under the same name left is removed.
-
-    Raises:
-        JobError: it holds something else.
-    """
-    name = options.attempt or f"attempt={uuid.uuid4().hex[:12]}"
-    folder = options.output.child(name)
-    there = folder.files()
-    if there and JOB not in there and not any(each.startswith("_work/") for each in there):
-        raise JobError(f"{folder.uri} holds files of another kind; choose another --attempt")
-    if there:
-        folder.delete()
-    return folder
-
-
 def write_quarantine(
-    attempt: Folder, bad: Sequence[tuple[str, str, int, str]]
+    folder: Folder, bad: Sequence[tuple[str, str, int, str]]
 ) -> dict[str, dict[str, Any]]:
     arrays = [pa.array([row[at] for row in bad], of.type) for at, of in enumerate(QUARANTINE)]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=QUARANTINE), sink)
     name = "quarantine/quarantine.parquet"
-    return {name: attempt.write(name, sink.getvalue())}
+    return {name: folder.write(name, sink.getvalue())}
 
 
-def write_model(attempt: Folder, model: Model) -> dict[str, dict[str, Any]]:
-    written = pca_files.write(model, attempt.child("pca"))
+def write_model(folder: Folder, model: Model) -> dict[str, dict[str, Any]]:
+    written = pca_files.write(model, folder.child("pca"))
     return {f"pca/{name}": facts for name, facts in written.items()}
 
 
-def write_network(attempt: Folder, prepared: Prepared) -> dict[str, dict[str, Any]]:
+def write_network(folder: Folder, prepared: Prepared) -> dict[str, dict[str, Any]]:
     """The network itself where this job made it: an int8 one, which --network takes again."""
     if hashlib.sha256(prepared.content).hexdigest() == prepared.given:
         return {}
-    return {"network/int8.onnx": attempt.write("network/int8.onnx", prepared.content)}
+    return {"network/int8.onnx": folder.write("network/int8.onnx", prepared.content)}
 
 
 def facts_of(
@@ -99,19 +78,11 @@ def facts_of(
     }  # fmt: skip
 
 
-def publish(options: Options, prepared: Prepared, attempt: Folder, outcome: dict[str, Any]) -> None:
-    """Describe the output in job.json, and put the manifest in place unless the caller will."""
-    outcome["facts"]["output"] = attempt.uri
-    attempt.write(JOB, json.dumps(outcome, indent=2).encode())
-    if options.attempt:
-        return
-    manifest = {
-        "attempt": attempt.uri.rpartition("/")[2], "cause": _cause(options, prepared),
-        **outcome, "inputs": {"images": options.images.uri, "network": prepared.given},
-        "code": _code(), "git_commit": "",
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }  # fmt: skip
-    options.output.replace(MANIFEST, json.dumps(manifest, indent=2).encode())
+def publish(options: Options, prepared: Prepared, folder: Folder, outcome: dict[str, Any]) -> None:
+    """Describe the output, and put the manifest in place unless the caller will."""
+    inputs = {"images": options.images.uri, "network": prepared.given}
+    manifest = {"cause": _cause(options, prepared), "inputs": inputs}
+    attempt.publish(options.output, folder, outcome, None if options.attempt else manifest)
 
 
 def _cause(options: Options, prepared: Prepared) -> str:
@@ -122,13 +93,5 @@ def _cause(options: Options, prepared: Prepared) -> str:
     }  # fmt: skip
     files = hashlib.sha256("\n".join(prepared.listing.paths).encode())
     files.update(prepared.listing.sizes.tobytes())
-    parts = [asked, prepared.network.id, files.hexdigest(), _code()]
+    parts = [asked, prepared.network.id, files.hexdigest(), attempt.code()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _code() -> str:
-    digest = hashlib.sha256()
-    archive = Path(cluster.__file__).parent  # where the modules came by --py-files
-    for path in cluster.siblings() or [archive]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 import parts
 from storage import Folder
 
-log = logging.getLogger("image_features")
+log = logging.getLogger("spark_job")
 
 MANIFEST = "_MANIFEST.json"
 

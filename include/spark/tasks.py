@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import feature_task
 import parts
 from feature_task import FeatureJob, Report
-from pca import Model, Moments
+from pca import Model
 from reuse import keys_of
 from storage import Folder
 
@@ -16,22 +15,6 @@ from storage import Folder
 def features(job: FeatureJob, content: Any, known: Any, done: Any, number: int) -> Report:
     """Compute one piece of the listing; `content` and `known` are broadcasts, `done` counts."""
     return feature_task.compute(job, lambda: content.value, known.value, number, done.add)
-
-
-def merge(work: Folder, names: Sequence[str]) -> str:
-    """Merge files of moments into one; gives its name."""
-    merged = parts.own_name("merged", 0, ".npz")
-    work.write(merged, merge_all(work, names).packed())
-    return merged
-
-
-def merge_all(work: Folder, names: Sequence[str]) -> Moments:
-    """The moments of several files, one in memory at a time; always in the same order."""
-    first, *others = names
-    moments = Moments.unpacked(work.read(first))
-    for name in others:
-        moments = moments.merged(Moments.unpacked(work.read(name)))
-    return moments
 
 
 def project(

@@ -1,8 +1,10 @@
-"""The Spark job: what is sent of it, and how it runs on this machine."""
+"""The Spark jobs: what is sent of each, and how they run on this machine."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import functools
 import hashlib
 import os
 import shlex
@@ -16,6 +18,10 @@ from millrace.settings import PROJECT
 
 FOLDER = PROJECT / "include" / "spark"
 SCRIPT = "image_features.py"
+SCORING = "credit_scoring.py"
+# Where the modules lie that the scripts import: beside them, and what a model travels with.
+MODULES = (FOLDER, PROJECT / "include" / "training")
+TRANSFORMATION = PROJECT / "plugins" / "millrace" / "transformation.py"
 REQUIREMENTS = FOLDER / "requirements.txt"  # what EMR's Python lacks, locked
 ENVIRONMENTS = "environments"  # area of the lake
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of all files in an archive
@@ -36,23 +42,43 @@ CLASSES = "classes.jsa"
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 
 
-def siblings() -> list[Path]:
-    """The modules that the script imports, which stand beside it."""
-    return [path for path in sorted(FOLDER.glob("*.py")) if path.name != SCRIPT]
+@functools.cache
+def modules_of(script: str) -> tuple[Path, ...]:
+    """The modules of the project that a script imports, in any of its functions, and theirs."""
+    known = {path.stem: path for folder in MODULES for path in folder.glob("*.py")}
+    known[TRANSFORMATION.stem] = TRANSFORMATION
+    found: dict[str, Path] = {}
+    waiting = [FOLDER / script]
+    while waiting:
+        names = _imported(waiting.pop()) & known.keys() - found.keys()
+        found.update({name: known[name] for name in names})
+        waiting += [known[name] for name in sorted(names)]
+    return tuple(sorted(found.values(), key=lambda path: path.name))
 
 
-def source_digest() -> str:
+def _imported(path: Path) -> set[str]:
+    """Names of the modules that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def source_digest(script: str = SCRIPT) -> str:
     """Hash of all that is sent, whatever way it is packed."""
     digest = hashlib.sha256()
-    for path in [FOLDER / SCRIPT, *siblings()]:
+    for path in [FOLDER / script, *modules_of(script)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-def zip_siblings(target: Path) -> None:
+def zip_modules(target: Path, script: str = SCRIPT) -> None:
     """Write the script's modules as a zip; equal sources give equal bytes."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in siblings():
+        for path in modules_of(script):
             archive.writestr(zipfile.ZipInfo(path.name, EPOCH), path.read_bytes())
 
 

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from PIL import Image
 from millrace.lake import Place
 from millrace.settings import PROJECT
 from tests.integration.aws.spark import spark_submit
+from tests.lake.s3 import s3_server
 
 SCRIPT = PROJECT / "include" / "spark" / "image_features.py"
 WIDTH = 12
@@ -208,17 +210,19 @@ def run(spark_here: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ra
         capfd.readouterr()
         status = image_features.main(given)
         seen = capfd.readouterr()
-        log = logging.getLogger("image_features")  # as it was before
+        log = logging.getLogger("spark_job")  # as it was before
         log.propagate, log.handlers[:] = True, []
         return Ran(status, seen.out, seen.err.strip().rpartition("\n")[2])
 
     return runs
 
 
-def submitted(java: Sequence[str], *arguments: object, **variables: str) -> Ran:
-    """Run the job by spark-submit."""
+def submitted(
+    java: Sequence[str], *arguments: object, script: Path = SCRIPT, **variables: str
+) -> Ran:
+    """Run a job by spark-submit."""
     done = subprocess.run(
-        [*java, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False,
+        [*java, str(script), *map(str, arguments)], capture_output=True, text=True, check=False,
         timeout=300, env={**os.environ, **variables},
     )  # fmt: skip
     return Ran(done.returncode, done.stdout, done.stderr.strip().rpartition("\n")[2])
@@ -245,3 +249,47 @@ def first(java: list[str], lake: Path, images: Path, network: Path) -> Ran:
 def output(first: Ran, lake: Path) -> Output:
     assert first.status == 0, first.log + first.error
     return Output.published(lake / str(PLACE))
+
+
+LOCK = Path(__file__).with_name("spark-3.5.txt")
+PYTHON = "3.9"
+
+
+@pytest.fixture(scope="package")
+def spark_35(java: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """spark-submit of Spark 3.5 in an environment of its own; skips where it cannot be built."""
+    uv = shutil.which("uv") or str(PROJECT / ".venv-uv" / "bin" / "uv")
+    if not Path(uv).exists():
+        pytest.skip("no uv here to build the environment of Spark 3.5 with")
+    folder = tmp_path_factory.mktemp("spark-3.5") / "environment"
+    python = folder / "bin" / "python"
+    for arguments in (
+        ["venv", "--no-project", "--python", _python(), str(folder)],
+        ["pip", "sync", "--require-hashes", "--python", str(python), str(LOCK)],
+    ):
+        done = subprocess.run([uv, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"uv cannot build the environment of Spark 3.5: {done.stderr[-500:]}")
+    mine = [word for word in java if not word.startswith("PYSPARK_PYTHON=")]
+    at = next(n for n, word in enumerate(mine) if word.endswith("spark-submit"))
+    mine[at] = str(python.with_name("spark-submit"))
+    return [mine[0], f"PYSPARK_PYTHON={python}", *mine[1:]]
+
+
+def _python() -> str:
+    """A Python 3.9 of this machine, or its version for uv to find one."""
+    found = shutil.which("python3.9")
+    installed = sorted((Path.home() / ".pyenv" / "versions").glob("3.9.*/bin/python3.9"))
+    return str(installed[-1]) if installed else found or PYTHON
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of an S3 stand-in, which the job finds by its environment."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    with s3_server() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield endpoint

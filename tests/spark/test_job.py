@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import cluster
-import tasks
-from image_features import reason
+import gathering
+from command import reason
 from millrace.lake import LocalStore, read_published
+from pca import Moments
 from storage import Folder
 from tests.spark.conftest import (
     DESCRIBED,
@@ -284,7 +285,7 @@ def test_parts_that_no_task_reported_do_not_count(
 
 def test_a_failed_task_is_told_in_one_line(spark_here: None, tmp_path: Path) -> None:
     with cluster.spark() as context, pytest.raises(Exception, match="Traceback") as caught:
-        task = functools.partial(tasks.merge, Folder(str(tmp_path / "a b")))
+        task = functools.partial(gathering.merge, Folder(str(tmp_path / "a b")), Moments)
         cluster.run(context, task, [["missing.npz"]], "merging")
     told = reason(caught.value)
     assert "\n" not in told

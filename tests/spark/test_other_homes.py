@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,42 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from millrace.lake import S3Store, read_published
-from millrace.settings import PROJECT
-from tests.lake.s3 import BUCKET, s3_client, s3_server
+from tests.lake.s3 import BUCKET, s3_client
 from tests.spark.conftest import LABELS, PLACE, Output, Ran, submitted
 
 pytestmark = pytest.mark.integration
-
-LOCK = Path(__file__).with_name("spark-3.5.txt")
-PYTHON = "3.9"
-
-
-@pytest.fixture(scope="module")
-def spark_35(java: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """spark-submit of Spark 3.5 in an environment of its own; skips where it cannot be built."""
-    uv = shutil.which("uv") or str(PROJECT / ".venv-uv" / "bin" / "uv")
-    if not Path(uv).exists():
-        pytest.skip("no uv here to build the environment of Spark 3.5 with")
-    folder = tmp_path_factory.mktemp("spark-3.5") / "environment"
-    python = folder / "bin" / "python"
-    for arguments in (
-        ["venv", "--no-project", "--python", _python(), str(folder)],
-        ["pip", "sync", "--require-hashes", "--python", str(python), str(LOCK)],
-    ):
-        done = subprocess.run([uv, *arguments], capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"uv cannot build the environment of Spark 3.5: {done.stderr[-500:]}")
-    mine = [word for word in java if not word.startswith("PYSPARK_PYTHON=")]
-    at = next(n for n, word in enumerate(mine) if word.endswith("spark-submit"))
-    mine[at] = str(python.with_name("spark-submit"))
-    return [mine[0], f"PYSPARK_PYTHON={python}", *mine[1:]]
-
-
-def _python() -> str:
-    """A Python 3.9 of this machine, or its version for uv to find one."""
-    found = shutil.which("python3.9")
-    installed = sorted((Path.home() / ".pyenv" / "versions").glob("3.9.*/bin/python3.9"))
-    return str(installed[-1]) if installed else found or PYTHON
 
 
 def test_spark_35_gives_the_same_features(
@@ -76,18 +42,6 @@ def test_spark_35_ends_with_the_reason(spark_35: list[str], network: Path, tmp_p
     )  # fmt: skip
     assert ran.status == 1
     assert ran.error == "image_features: error: --tolerance 3 is no share between 0 and 1"
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of an S3 stand-in, which the job finds by its environment."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    with s3_server() as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        yield endpoint
 
 
 def test_everything_may_be_in_s3(

@@ -25,7 +25,7 @@ from airflow.sdk import (
 
 from millrace.arrivals.events import read_events
 from millrace.arrivals.partitions import Arrival, arrivals_in, without_run
-from millrace.datasets import AnySpec, load_image_specs, load_specs
+from millrace.datasets import AnySpec, load_image_specs, load_relational_specs, load_specs
 from millrace.lake import Store
 from millrace.runs import open_lake
 from millrace.settings import Settings
@@ -80,6 +80,7 @@ def find_arrivals() -> list[dict[str, Any]]:
     settings = Settings.from_environment()
     specs: dict[str, AnySpec] = {
         **load_specs(settings.datasets)[0], **load_image_specs(settings.datasets)[0],
+        **load_relational_specs(settings.datasets)[0],
     }  # fmt: skip
     messages = _messages()
     if messages:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from millrace.aws.emr_capacity import CORES, fleets, limits
+from millrace.aws.emr_capacity import CORES, IMAGES_PER_VCPU, fleets, limits
 from millrace.aws.emr_target import EmrSettings
 from millrace.aws.target import AwsSettings
 
@@ -26,6 +26,7 @@ def cluster_request(
     *,
     step: Mapping[str, Any],
     images: int,
+    rate: float = IMAGES_PER_VCPU,
     log_uri: str,
     tags: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
@@ -36,7 +37,8 @@ def cluster_request(
 
     Args:
         step: what AddJobFlowSteps takes for one step, with its name.
-        images: how many there are to compute.
+        images: how many there are to compute, or how many of what else.
+        rate: how many of them a vCPU does in a second.
         log_uri: where EMR puts its logs.
     """
     emr = target.emr
@@ -51,7 +53,7 @@ def cluster_request(
         "ServiceRole": emr.service_role,
         "JobFlowRole": emr.instance_profile,
         "Instances": {
-            "InstanceFleets": fleets(emr, images),
+            "InstanceFleets": fleets(emr, images, rate),
             "KeepJobFlowAliveWhenNoSteps": False,
             "TerminationProtected": False,
             **_network(target),
@@ -151,7 +153,7 @@ def _executors(emr: EmrSettings) -> dict[str, str]:
         "spark.driver.memoryOverhead": DRIVER_OVERHEAD,
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.maxExecutors": str(max(1, emr.max_vcpus // CORES)),
-        "spark.python.worker.reuse": "true",  # the network is built once a worker
+        "spark.python.worker.reuse": "true",  # a network or a model is built once a worker
     }
 
 

@@ -17,14 +17,20 @@ MASTERS = ("m7i.xlarge", "m6i.xlarge", "m5.xlarge")
 SPOT_WAIT = 15  # minutes for spot capacity, after which the machines are taken on demand
 CORES, EXECUTOR_GB = 4, 5  # of one executor
 IMAGES_PER_VCPU = 40.0  # images a second; a vCPU is half a core
+ROWS_PER_VCPU = 200.0  # rows a second that get a score with its reasons; the same
 WORTHWHILE = 600.0  # seconds that the machines shall have to do, for they take minutes to start
 STARTING = 420.0  # seconds until a cluster can work
 
 
-def fleets(emr: EmrSettings, images: int) -> list[dict[str, Any]]:
-    """The three instance fleets; a unit of capacity is a vCPU."""
+def fleets(emr: EmrSettings, images: int, rate: float = IMAGES_PER_VCPU) -> list[dict[str, Any]]:
+    """The three instance fleets; a unit of capacity is a vCPU.
+
+    Args:
+        images: how many there are to compute, or how many of what else.
+        rate: how many of them a vCPU does in a second.
+    """
     core = core_units(emr)
-    task = max(0, units_for(emr, images) - core)
+    task = max(0, units_for(emr, images, rate) - core)
     on_demand = {"OnDemandSpecification": {"AllocationStrategy": "lowest-price"}}
     spot = {
         "SpotSpecification": {
@@ -60,15 +66,15 @@ def core_units(emr: EmrSettings) -> int:
     return min(vcpus(each) for each in emr.instances)
 
 
-def units_for(emr: EmrSettings, images: int) -> int:
+def units_for(emr: EmrSettings, images: int, rate: float = IMAGES_PER_VCPU) -> int:
     """The vCPUs to begin with: as many as have ten minutes to do, within the limits."""
-    wanted = math.ceil(images / (IMAGES_PER_VCPU * WORTHWHILE))
+    wanted = math.ceil(images / (rate * WORTHWHILE))
     return max(core_units(emr), min(emr.max_vcpus, wanted))
 
 
-def seconds_for(emr: EmrSettings, images: int) -> float:
+def seconds_for(emr: EmrSettings, images: int, rate: float = IMAGES_PER_VCPU) -> float:
     """Estimate of what a job takes, from an empty account to its last file."""
-    return STARTING + images / (IMAGES_PER_VCPU * units_for(emr, images))
+    return STARTING + images / (rate * units_for(emr, images, rate))
 
 
 def cluster_hourly(target: AwsSettings, units: int) -> float | None:

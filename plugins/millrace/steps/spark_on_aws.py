@@ -1,16 +1,22 @@
-"""How EMR computes features: what is sent, what is asked for, and what comes back."""
+"""How EMR runs a Spark job: what is sent, what is asked for, and what comes back."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from millrace.aws.emr import cluster_request, serverless_run, spark_step
-from millrace.aws.emr_capacity import cluster_hourly, serverless_price, units_for
+from millrace.aws.emr_capacity import (
+    STARTING,
+    cluster_hourly,
+    seconds_for,
+    serverless_price,
+    units_for,
+)
 from millrace.aws.prices import cost
 from millrace.aws.requests import tags
 from millrace.errors import MillraceError
@@ -19,80 +25,60 @@ from millrace.jobs.names import job_name
 from millrace.jobs.work import Remote
 from millrace.lake import Attempt
 from millrace.lake.sent import send_once, sent_key
-from millrace.spark import FOLDER, SCRIPT, environment_key, source_digest, zip_siblings
+from millrace.spark import FOLDER, environment_key, source_digest, zip_modules
 from millrace.steps.run import Run
-
-if TYPE_CHECKING:
-    from millrace.networks import Network
+from millrace.steps.spark_here import SparkJob
 
 log = logging.getLogger(__name__)
 
-TASK = "image_features"
-SIBLINGS, NETWORK = "modules.zip", "network.onnx"
+MODULES = "modules.zip"
 LOGS = "jobs/logs"
 
 
 class NoEnvironment(MillraceError):
-    """The packed environment of the Spark job is not in the lake."""
+    """The packed environment of the Spark jobs is not in the lake."""
 
 
-def arguments_of(run: Run, network: str, output: str, attempt: str) -> list[str]:
-    """The script's command line.
-
-    Args:
-        network: path or URI of the ONNX file.
-        output: folder or URI prefix; the script writes into `attempt` below it.
-    """
-    spec = run.images
-    reuse = [] if run.again else ["--reuse", run.store.uri(f"features/{spec.name}")]
-    return [
-        "--images", run.store.uri(str(run.place("raw"))), "--pattern", spec.raw.files,
-        "--output", output, "--attempt", attempt, "--network", network,
-        "--precision", spec.precision, "--components", str(spec.components),
-        "--tolerance", str(spec.raw.tolerance), *reuse,
-    ]  # fmt: skip
-
-
-def remote_features(run: Run, images: int, network: Network, what: Mapping[str, Any]) -> Remote:
+def remote(
+    run: Run, job: SparkJob, what: Mapping[str, Any], send_input: Callable[[], None]
+) -> Remote:
     """A step of a transient cluster, or a run of EMR Serverless where an application is set.
 
     A cluster belongs to one run, so its name is one of that run; a run of EMR Serverless is shared
     by all who ask for the same work.
 
     Args:
-        what: what the features depend on.
+        what: what the output depends on.
+        send_input: uploads what the job reads besides what is in the lake.
     """
     target, settings = run.settings.emr_target(), run.settings
-    emr, limit = target.emr, settings.job_timeout
+    emr, limit, digest = target.emr, settings.job_timeout, source_digest(job.script)
     archive = emr.archive or run.store.uri(environment_key())
-    script, modules = (sent_key(source_digest(), name) for name in (SCRIPT, SIBLINGS))
-    weights = sent_key(network.sha256, NETWORK)
     all_of_it = {
-        **what, "source": source_digest(), "archive": archive, "limit": limit,
+        **what, "source": digest, "archive": archive, "limit": limit,
         "lake": run.store.root, "emr": emr.application or [emr.release, *emr.instances],
         **({} if emr.serverless and not run.again else {"run": run.run_id}),
     }  # fmt: skip
-    name = job_name(run.spec.name, run.partition, TASK, "", all_of_it)
-    arguments = arguments_of(
-        run, run.store.uri(weights), run.store.uri(str(run.place("features"))), attempt_of(name)
-    )
-    units = units_for(emr, images)
+    name = job_name(run.spec.name, run.partition, job.task, "", all_of_it)
+    arguments = job.arguments(run.store.uri(str(job.place)), attempt_of(name))
+    units = units_for(emr, job.size, job.rate)
     price = (serverless_price if emr.serverless else cluster_hourly)(target, units)
     labels = tags(
-        dataset=run.spec.name, partition=run.partition, run=run.run_id, task=TASK,
+        dataset=run.spec.name, partition=run.partition, run=run.run_id, task=job.task,
         cost=None if price is None else cost(price, limit),
     )  # fmt: skip
+    script, modules = (sent_key(digest, each) for each in (job.script, MODULES))
     sent = {
         "script": run.store.uri(script), "siblings": run.store.uri(modules), "archive": archive,
     }  # fmt: skip
 
     def send() -> None:
         require_environment(run)
-        send_once(run.store, FOLDER / SCRIPT, script)
+        send_once(run.store, FOLDER / job.script, script)
         with tempfile.TemporaryDirectory(prefix="millrace-sent-") as folder:
-            zip_siblings(Path(folder) / SIBLINGS)
-            send_once(run.store, Path(folder) / SIBLINGS, modules)
-        send_once(run.store, network.path, weights)
+            zip_modules(Path(folder) / MODULES, job.script)
+            send_once(run.store, Path(folder) / MODULES, modules)
+        send_input()
 
     def collect(job: Job, _status: Status, attempt: Attempt) -> None:
         attempt.written = attempt_of(job.name).replace(TRY, str(job.number))
@@ -105,14 +91,42 @@ def remote_features(run: Run, images: int, network: Network, what: Mapping[str, 
         return make(Request("emr_serverless", name, body, limit, emr.application, price))
     step = spark_step(target, arguments=arguments, **sent)
     cluster = cluster_request(
-        target, step={**step, "Name": f"{name}-{TRY}"}, images=images, log_uri=f"{logs}/",
-        tags=labels,
+        target, step={**step, "Name": f"{name}-{TRY}"}, images=job.size, rate=job.rate,
+        log_uri=f"{logs}/", tags=labels,
     )  # fmt: skip
     whole = Request("emr_cluster", cluster_name(name), cluster, limit, hourly=price)
     return make(
         Request("emr_step", name, step, limit, hourly=price),
         locate=partial(_cluster_for, run, whole), around=whole,
     )  # fmt: skip
+
+
+def estimate(run: Run, job: SparkJob, hourly: float | None) -> dict[str, Any]:
+    """Where on AWS Spark is to work, for how long, and at what cost.
+
+    Args:
+        hourly: price of an hour of all that works, None where it is not known.
+
+    Raises:
+        NoEnvironment: Spark on AWS lacks the packed environment.
+    """
+    emr = run.settings.emr_target().emr
+    require_environment(run)
+    seconds = seconds_for(emr, job.size, job.rate)
+    dollars = None if hourly is None else round(cost(hourly, seconds), 4)
+    log.info(
+        "%s is to work with %d vCPUs for about %.0f minutes, for %s (estimate, on demand).",
+        "EMR Serverless" if emr.serverless else "A transient EMR cluster",
+        units_for(emr, job.size, job.rate), seconds / 60,
+        "a price that is not in the price file" if dollars is None else f"about ${dollars:.2f}",
+    )  # fmt: skip
+    if seconds - STARTING > run.settings.job_timeout:
+        log.warning(
+            "The job would be stopped after %.0f s: raise MILLRACE_JOB_TIMEOUT, or give it more"
+            " machines with MILLRACE_EMR_MAX_VCPUS.", run.settings.job_timeout,
+        )  # fmt: skip
+    where = "emr_serverless" if emr.serverless else "emr"
+    return {"where": where, "seconds": round(seconds), "cost_usd": dollars}
 
 
 def attempt_of(name: str) -> str:

@@ -11,18 +11,22 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import inference
 from millrace.aws.policies import policy
-from millrace.lake import LocalStore
+from millrace.lake import LocalStore, read_published
 from millrace.settings import PROJECT
 from millrace.spark import REQUIREMENTS, environment_key, java
 from millrace.spark_environment import PackingFailed, build, main, pack, send
 from millrace.steps.image_features import image_features
 from tests.integration.aws import test_spark_features as features
+from tests.integration.aws import test_spark_scoring as scoring
 from tests.integration.aws.stack import BUCKET, VALUES
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import INSTANCE_PROFILE
+from tests.spark.applicants import applicants, train
 from tests.steps import photos
 from tests.steps.club import make_bucket
 
@@ -85,6 +89,21 @@ def test_the_job_runs_in_it_under_emrs_python_and_spark(
     assert made.facts["rows"] == 36
     (step,) = aws.jobs(name=job.id)
     assert step["state"] == "COMPLETED"
+
+
+@pytest.mark.integration
+def test_scores_are_made_in_it_too(machines: tuple[StandIn, Path], tmp_path: Path) -> None:
+    aws, folder = machines
+    trained = train(folder / "trained", "lightgbm", "--num_round", 20, "--num_leaves", 7)
+    run = scoring.make_run(aws, tmp_path, "packed_scores", MILLRACE_SPARK_ARCHIVE="")
+    features.publish(run, scoring.work_of(run, trained))
+    found = read_published(run.store, run.place("predictions", "scores"))
+    assert found and found.facts["spark"].startswith("3.5") and found.facts["components"] == 3
+    model = inference.model_fn(str(trained.folder))
+    expected = model.probability(applicants(scoring.ROWS))
+    np.testing.assert_allclose(
+        scoring.scores(run)["probability"].to_numpy(), expected, rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.integration
