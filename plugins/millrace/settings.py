@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from millrace.aws.target import AwsSettings
-from millrace.variables import SettingsError, folder, matching, seconds
+from millrace.variables import SettingsError, folder, matching, seconds, yes_or_no
 
 __all__ = ["PROJECT", "AwsSettings", "Settings", "SettingsError"]
 
+RETAINED = ("raw", "processed", "features", "models", "predictions", "reports", "jobs")
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -34,6 +35,10 @@ class Settings:
         poll_interval: seconds between two questions to AWS about a running job.
         aws_connection: Airflow connection used for an S3 lake and for all jobs on AWS.
         spark_memory: memory of the JVM of a local Spark, such as `2g`.
+        sql_memory: memory of the SQL engine on this machine, such as `2g`; more goes to disk.
+        privacy_connection: Airflow connection whose password is the key of erasures' proofs.
+        retention: for an area of the lake the days that its partitions are kept.
+        retention_apply: whether what is older is removed, and not only listed.
         aws: where on AWS the pipelines run; None where nothing of it is set.
     """
 
@@ -46,6 +51,10 @@ class Settings:
     poll_interval: float
     aws_connection: str
     spark_memory: str = "2g"
+    sql_memory: str = "2g"
+    privacy_connection: str = "millrace_privacy"
+    retention: tuple[tuple[str, int], ...] = ()
+    retention_apply: bool = False
     aws: AwsSettings | None = None
 
     @classmethod
@@ -69,6 +78,13 @@ class Settings:
                 environment, "MILLRACE_SPARK_MEMORY", r"[1-9]\d{0,4}[mg]",
                 "an amount of memory, such as 2g", "2g",
             ),
+            sql_memory=matching(
+                environment, "MILLRACE_SQL_MEMORY", r"[1-9]\d{0,4}[mg]",
+                "an amount of memory, such as 2g", "2g",
+            ),
+            privacy_connection=environment.get("MILLRACE_PRIVACY_CONNECTION") or "millrace_privacy",
+            retention=_retention(environment.get("MILLRACE_RETENTION") or ""),
+            retention_apply=yes_or_no(environment, "MILLRACE_RETENTION_APPLY"),
             aws=AwsSettings.from_environment(environment),
         )  # fmt: skip
 
@@ -111,7 +127,7 @@ class Settings:
         aws = self.aws or AwsSettings()
         missing = [*self._missing_for_aws(), *aws.emr.missing()]
         if missing:
-            raise SettingsError(f"image features on aws need more settings: {'; '.join(missing)}")
+            raise SettingsError(f"Spark on aws needs more settings: {'; '.join(missing)}")
         return aws
 
     def _missing_for_aws(self) -> list[str]:
@@ -134,6 +150,20 @@ def _lake(root: str) -> str:
             f"MILLRACE_LAKE is {root!r}; write a local folder or s3://bucket/prefix"
         )
     return str(folder(root))
+
+
+def _retention(text: str) -> tuple[tuple[str, int], ...]:
+    """`raw=365,predictions=90`: days by area of the lake."""
+    found: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        area, _, days = (each.strip() for each in part.partition("="))
+        if area not in RETAINED or area in found or not re.fullmatch(r"[1-9]\d{0,4}", days):
+            raise SettingsError(
+                f"MILLRACE_RETENTION has {part!r}; write days for each area once, such as"
+                f" raw=365,predictions=90, with areas of {', '.join(RETAINED)}"
+            )
+        found[area] = int(days)
+    return tuple(found.items())
 
 
 def _server(uri: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from millrace.lake.account import account_of
 from millrace.lake.code import code_fingerprint, git_commit
+from millrace.lake.epochs import check_epoch, epoch_of
 from millrace.lake.manifest import (
     MANIFEST,
     Manifest,
@@ -79,7 +80,8 @@ def publish(
         again: make the output even where the published one answers.
 
     Raises:
-        Conflict: another run published something else at this place meanwhile.
+        Conflict: another run published something else at this place meanwhile, or somebody was
+            erased from the data set, whose data this output may hold.
     """
     present, version = read_version(store, place)
     cause = _cause(depends_on)
@@ -89,6 +91,7 @@ def publish(
         return present
     for uri in inputs or {}:
         log.info("Reading %s", uri)
+    epoch = epoch_of(store, place.dataset)
     attempt_name = f"attempt={uuid.uuid4().hex[:12]}"
     prefix = f"{place}/{attempt_name}"
     folder = store.workspace(prefix)
@@ -100,18 +103,19 @@ def publish(
             files, facts = account_of(store, f"{place}/{attempt_name}")
             shutil.rmtree(folder)
         else:
-            files, facts = _inventory(folder), {}
+            files, facts = inventory(folder), {}
         manifest = Manifest(
             attempt_name, cause, files, {**facts, **attempt.facts}, dict(inputs or {}),
             code_fingerprint(), git_commit(), datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
+        check_epoch(store, place.dataset, epoch)
         if not attempt.written:
             store.store(folder, prefix)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         _remove(store, prefix)
         raise
-    published = _put_in_place(store, place, manifest, version, keep=bool(attempt.written))
+    published = put_in_place(store, place, manifest, version, keep=bool(attempt.written))
     if published.manifest.attempt != attempt_name:
         return published
     size = sum(facts["size"] for facts in manifest.files.values())
@@ -135,7 +139,7 @@ def _cause(depends_on: Mapping[str, Any]) -> str:
     return _hash({"depends_on": depends_on, "code": code_fingerprint()})
 
 
-def _put_in_place(
+def put_in_place(
     store: Store, place: Place, manifest: Manifest, version: str | None, *, keep: bool
 ) -> Published:
     """The atomic step; returns what is published after it.
@@ -167,7 +171,8 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _inventory(folder: Path) -> dict[str, dict[str, Any]]:
+def inventory(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and hash of every file below a folder, by name."""
     return {
         path.relative_to(folder).as_posix(): {
             "size": path.stat().st_size,

@@ -10,10 +10,10 @@ from millrace.settings import PROJECT
 
 # Parts of the package that no output depends on.
 NO_MAKERS = frozenset(
-    "stack samples dataset_draft tracking jobs arrivals aws lambda sensors demo.py airflow_api.py"
-    " public_data.py rollback.py runs.py promotion.py settings.py"
+    "privacy stack samples dataset_draft tracking jobs arrivals aws lambda sensors"
+    " demo.py airflow_api.py public_data.py rollback.py runs.py promotion.py settings.py"
     " variables.py spark.py spark_environment.py spark_history.py name_image.py"
-    " model_tasks.py".split()
+    " model_tasks.py spark_tasks.py assets.py quality.py hooks".split()
 )
 
 

@@ -70,12 +70,36 @@ class LocalStore:
             if path.is_file():
                 _sync(path)
 
+    def put(self, path: Path, entry: Entry) -> None:
+        target = self._path(entry.key)
+        draft = target.with_name(f"{DRAFT}{uuid.uuid4().hex}")
+        try:
+            shutil.copy(path, draft)
+            _sync(draft)
+            with self._locked():
+                try:
+                    unchanged = self._entry(target) == entry
+                except FileNotFoundError:
+                    unchanged = False
+                if not unchanged:
+                    raise Conflict(f"{target} was changed by another run")
+                draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
     def delete(self, prefix: str) -> None:
         path = self._path(prefix)
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+    def forget(self, prefix: str) -> int:
+        """A folder keeps no old versions, but a writer that was killed leaves its draft."""
+        drafts = [path for path in self._path(prefix).rglob(f"{DRAFT}*") if path.is_file()]
+        for path in drafts:
+            path.unlink(missing_ok=True)
+        return len(drafts)
 
     def _entry(self, path: Path) -> Entry:
         facts = path.stat()

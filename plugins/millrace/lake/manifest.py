@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from millrace.lake.store import LakeError, Store
+from millrace.lake.store import Conflict, LakeError, Store
 
 MANIFEST = "_MANIFEST.json"
 
@@ -92,6 +92,7 @@ class Published:
             found = sha256_of(path)
         except FileNotFoundError:
             found = "missing"
+            self._check_still_published()
         if found != self.manifest.files[name]["sha256"]:
             what = "is gone" if found == "missing" else "is not the file that was published"
             raise LakeError(
@@ -99,6 +100,16 @@ class Published:
                 f" {self.store.uri(f'{self.place}/{MANIFEST}')} and run the step again"
             )
         return path
+
+    def _check_still_published(self) -> None:
+        """Tell files that were replaced meanwhile from files that are lost.
+
+        Raises:
+            Conflict: another attempt is published now; the next try of the task reads that one.
+        """
+        present = self.store.read(f"{self.place}/{MANIFEST}")
+        if present is None or json.loads(present[0])["attempt"] != self.manifest.attempt:
+            raise Conflict(f"{self.uri} was replaced while it was read; try again")
 
     def json(self, name: str) -> Any:
         """The content of a JSON file."""

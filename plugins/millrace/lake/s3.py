@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,43 @@ class S3Store:
                     self.client.upload_file(str(path), self.bucket, name)
         shutil.rmtree(workspace)
 
+    def put(self, path: Path, entry: Entry) -> None:
+        from botocore.exceptions import ClientError
+
+        name = self._name(entry.key)
+        with self._access():
+            try:
+                found = self.client.head_object(Bucket=self.bucket, Key=name)["ETag"].strip('"')
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                    raise
+                found = ""
+            if found != entry.tag:
+                raise Conflict(f"{self.uri(entry.key)} was changed by another run")
+            self.client.upload_file(str(path), self.bucket, name)
+
     def delete(self, prefix: str) -> None:
         names = [self._name(prefix), *(self.prefix + entry.key for entry in self.list(prefix))]
-        for start in range(0, len(names), DELETED_AT_ONCE):
-            objects = [{"Key": name} for name in names[start : start + DELETED_AT_ONCE]]
+        self._delete([{"Key": name} for name in names], prefix)
+
+    def forget(self, prefix: str) -> int:
+        pages = self.client.get_paginator("list_object_versions").paginate(
+            Bucket=self.bucket, Prefix=f"{self._name(prefix)}/"
+        )
+        with self._access():
+            versions, markers = [], []
+            for page in pages:
+                versions += [each for each in page.get("Versions", []) if not each["IsLatest"]]
+                markers += page.get("DeleteMarkers", [])
+        # Data before markers: were a marker removed first, what it hides would be back.
+        for items in (versions, markers):
+            chosen = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in items]
+            self._delete(chosen, prefix)
+        return len(versions) + len(markers)
+
+    def _delete(self, chosen: Sequence[dict[str, str]], prefix: str) -> None:
+        for start in range(0, len(chosen), DELETED_AT_ONCE):
+            objects = chosen[start : start + DELETED_AT_ONCE]
             with self._access():
                 answer = self.client.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}

@@ -79,8 +79,21 @@ class Store(Protocol):
     def store(self, workspace: Path, prefix: str) -> None:
         """Make the files of a workspace durable below `prefix`."""
 
+    def put(self, path: Path, entry: Entry) -> None:
+        """Put a local file in place of the file `entry`, in one atomic step, whatever its size.
+
+        Raises Conflict, and writes nothing, where that file is gone or has changed.
+        """
+
     def delete(self, prefix: str) -> None:
         """Remove everything below `prefix`."""
+
+    def forget(self, prefix: str) -> int:
+        """Remove what the store still keeps of files below `prefix` that were replaced or deleted.
+
+        Returns how many old versions were removed; a store that keeps none has none.
+        Raises LakeError where they may not be removed.
+        """
 
 
 def inside(key: str, root: str) -> str:
