@@ -95,7 +95,9 @@ def test_the_command_lines_give_every_value_of_their_policies() -> None:
     commands = "\n".join(blocks("bash"))
     given = " ".join(re.findall(r"^values\+?=\((.*?)\)$", commands, re.MULTILINE | re.DOTALL))
     filled = re.findall(r"millrace\.aws\.policies (\S+) ", commands)
-    assert set(filled) == {"worker", "sagemaker", "lambda", "worker-emr", "emr-instance"}
+    assert set(filled) == {
+        "worker", "sagemaker", "lambda", "worker-emr", "worker-athena", "emr-instance",
+    }  # fmt: skip
     for name in filled:
         wanted = placeholders((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         assert wanted <= set(re.findall(r"(\w+)=", given)), name

@@ -16,6 +16,7 @@ VALUES = {
     "SageMakerRole": "arn:aws:iam::123456789012:role/jobs", "TaskLogGroup": "/millrace/tasks",
     "MetricsNamespace": "Millrace", "EventsQueue": "millrace-uploads",
     "ImageAccount": "492215442770", "FunctionName": "millrace-preprocess",
+    "AthenaWorkgroup": "features", "AthenaDatabase": "millrace",
     "EmrJobRole": "arn:aws:iam::123456789012:role/spark",
     "EmrServiceRole": "arn:aws:iam::123456789012:role/clusters",
     "EmrInstanceRole": "arn:aws:iam::123456789012:role/instances",
@@ -34,7 +35,8 @@ WHOLE_SERVICE = {
 SERVICES = {"elasticmapreduce": "emr"}  # prefix of a right: botocore's name of the service
 NO_OPERATION = {  # rights that no single operation is named after
     "s3:ListBucket": "ListObjectsV2", "s3:ListBucketMultipartUploads": "ListMultipartUploads",
-    "iam:PassRole": None,
+    "s3:ListBucketVersions": "ListObjectVersions", "s3:DeleteObjectVersion": "DeleteObject",
+    "s3:ListMultipartUploadParts": "ListParts", "iam:PassRole": None,
 }  # fmt: skip
 
 
@@ -113,13 +115,27 @@ def test_the_worker_starts_jobs_of_its_own_names_only() -> None:
     ]
 
 
+def test_queries_drop_no_tables_but_their_own() -> None:
+    base = "arn:aws:glue:eu-central-1:123456789012"
+    places = [f"{base}:catalog", f"{base}:database/millrace"]
+    assert allowed("worker-athena", "glue:DeleteTable") == [
+        *places, f"{base}:table/millrace/millrace_*",
+    ]  # fmt: skip
+    assert allowed("worker-athena", "athena:StartQueryExecution") == [
+        "arn:aws:athena:eu-central-1:123456789012:workgroup/features"
+    ]
+
+
 def test_jobs_write_to_the_area_of_jobs_only() -> None:
     assert allowed("sagemaker", "s3:PutObject") == ["arn:aws:s3:::lake/millrace/jobs/*"]
     assert allowed("sagemaker", "s3:DeleteObject") == []
 
 
 def test_machines_write_attempts_only_and_publish_nothing() -> None:
-    attempts = ["arn:aws:s3:::lake/millrace/features/*/attempt=*"]
+    attempts = [
+        f"arn:aws:s3:::lake/millrace/{area}/attempt=*"
+        for area in ("features/*", "predictions/*/scores")
+    ]
     assert allowed("emr-instance", "s3:DeleteObject") == attempts
     logs = ["arn:aws:s3:::lake/millrace/jobs/logs/*"]
     assert allowed("emr-instance", "s3:PutObject") == attempts + logs

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from millrace.aws.prices import BUILT_IN, KINDS, cost, hourly, load, serverless_hourly
+from millrace.aws.prices import (
+    BUILT_IN,
+    KINDS,
+    cost,
+    hourly,
+    load,
+    scan_cost,
+    serverless_hourly,
+    terabyte,
+)
 from millrace.aws.target import EU_REGIONS
 from millrace.variables import SettingsError
 
@@ -30,9 +39,9 @@ def test_known_prices(kind: str, instance: str, region: str, dollars: float) -> 
 @pytest.mark.parametrize("region", sorted(EU_REGIONS))
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_region_of_the_eu_has_prices(kind: str, region: str) -> None:
-    instance = {"emr_step": "r5.xlarge", "emr_serverless": "gb"}.get(kind, "ml.m6i.large")
-    price = hourly(kind, instance, region)
-    assert price and 0 < price < 1
+    units = {"emr_step": "r5.xlarge", "emr_serverless": "gb", "athena": "tb"}
+    price = hourly(kind, units.get(kind, "ml.m6i.large"), region)
+    assert price and 0 < price < (10 if kind == "athena" else 1)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +74,17 @@ def test_billing_by_the_second() -> None:
     assert cost(3.6, 1) == pytest.approx(0.001)
     assert cost(3.6, 20, "emr_step") == pytest.approx(0.06)
     assert cost(3.6, 90, "emr_step") == pytest.approx(0.09)
+
+
+@pytest.mark.parametrize(
+    ("scanned", "dollars"), [(0, 5e-5), (9_999_999, 5e-5), (10_000_001, 5.5e-5), (10**12, 5.0)]
+)
+def test_a_query_is_billed_by_whole_megabytes_and_ten_at_least(
+    scanned: int, dollars: float
+) -> None:
+    price = terabyte("eu-central-1")
+    assert price == 5.0
+    assert scan_cost(price, scanned) == pytest.approx(dollars, rel=1e-12)
 
 
 def write(path: Path, data: Any) -> Path:

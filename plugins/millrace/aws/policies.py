@@ -2,6 +2,7 @@
 
 worker             Airflow: lake, SageMaker's jobs, their logs, metrics, the queue of uploads
 worker-emr         Airflow, in addition: clusters of EMR and runs of EMR Serverless
+worker-athena      Airflow, in addition: queries of an Athena workgroup
 sagemaker          the role of SageMaker's jobs
 sagemaker-network  that role, in addition: jobs in own subnets
 emr-instance       the role of the machines of EMR's clusters, and of EMR Serverless' runs
@@ -25,7 +26,8 @@ from millrace.settings import PROJECT
 
 FOLDER = PROJECT / "include" / "iam"
 NAMES = (
-    "worker", "worker-emr", "sagemaker", "sagemaker-network", "emr-instance", "lambda", "key",
+    "worker", "worker-emr", "worker-athena", "sagemaker", "sagemaker-network", "emr-instance",
+    "lambda", "key",
 )  # fmt: skip
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 

@@ -16,11 +16,14 @@ from typing import Any
 from millrace.variables import SettingsError
 
 BUILT_IN = Path(__file__).with_name("prices.json")
-KINDS = ("sagemaker_training", "sagemaker_transform", "emr_step", "emr_serverless")
+KINDS = ("sagemaker_training", "sagemaker_transform", "emr_step", "emr_serverless", "athena")
 MINIMUM = {"emr_step": 60.0}  # seconds that are billed at least, by kind of job
+MEGABYTE, TERABYTE = 10**6, 10**12  # bytes
+LEAST_SCANNED = 10 * MEGABYTE  # that Athena bills for a query at least
 
 Prices = Mapping[str, Mapping[str, Mapping[str, float]]]
-"""US dollars an hour by kind of job, region, and instance type, family or unit."""
+"""US dollars an hour by kind of job, region, and instance type, family or unit; `tb` of `athena`:
+for each TB that a query reads."""
 
 
 def hourly(
@@ -59,6 +62,17 @@ def serverless_hourly(
 def cost(hourly: float, seconds: float, kind: str = "") -> float:
     """US dollars for a job of a kind that ran so long: AWS bills by the second."""
     return hourly * max(seconds, MINIMUM.get(kind, 0.0)) / 3600
+
+
+def terabyte(region: str, *, own: Path | None = None) -> float | None:
+    """Price of a TB that a query of Athena reads, in US dollars; None where it is not known."""
+    return hourly("athena", "tb", region, own=own)
+
+
+def scan_cost(terabyte: float, scanned: int) -> float:
+    """US dollars for a query of Athena that read so many bytes: whole megabytes, 10 at least."""
+    billed = max(-(-scanned // MEGABYTE) * MEGABYTE, LEAST_SCANNED)
+    return terabyte * billed / TERABYTE
 
 
 def _price(known: Mapping[str, float], instance: str) -> float | None:

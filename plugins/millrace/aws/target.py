@@ -44,6 +44,9 @@ class AwsSettings:
         metrics_namespace: CloudWatch namespace of the runs' metrics.
         prices: JSON file with prices that replace the built-in ones.
         emr: how Spark runs there.
+        athena_workgroup: workgroup whose queries make features of several tables; empty: the
+            worker makes them.
+        athena_database: database of Athena that holds a query's tables while it runs.
     """
 
     region: str = ""
@@ -60,6 +63,8 @@ class AwsSettings:
     metrics_namespace: str = "Millrace"
     prices: Path | None = None
     emr: EmrSettings = field(default_factory=EmrSettings)
+    athena_workgroup: str = ""
+    athena_database: str = "millrace"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AwsSettings | None:
@@ -103,6 +108,14 @@ class AwsSettings:
             ),
             prices=file(environment, "MILLRACE_PRICES"),
             emr=EmrSettings.from_environment(environment),
+            athena_workgroup=matching(
+                environment, "MILLRACE_ATHENA_WORKGROUP", r"[\w.-]{1,128}",
+                "the name of a workgroup of Athena: letters, digits, ., _ and -",
+            ),
+            athena_database=matching(
+                environment, "MILLRACE_ATHENA_DATABASE", r"[a-z][a-z0-9_]{0,127}",
+                "the name of a database in a-z, 0-9 and _", "millrace",
+            ),
         )  # fmt: skip
         return None if found == cls() else found
 

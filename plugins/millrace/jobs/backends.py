@@ -72,10 +72,19 @@ def _emr_serverless(options: dict[str, Any]) -> Backend:
     return EmrServerless(EmrServerlessHook(**options).get_conn(), S3Hook(**options).get_conn())
 
 
+def _athena(options: dict[str, Any]) -> Backend:
+    from airflow.providers.amazon.aws.hooks.athena import AthenaHook
+
+    from millrace.jobs.athena import Athena
+
+    return Athena(AthenaHook(**options).get_conn())
+
+
 _MAKERS: dict[str, Callable[[dict[str, Any]], Backend]] = {
     "sagemaker_training": _sagemaker_training,
     "sagemaker_transform": _sagemaker_transform,
     "emr_step": _emr_step,
     "emr_cluster": _emr_cluster,
     "emr_serverless": _emr_serverless,
+    "athena": _athena,
 }

@@ -62,12 +62,14 @@ class Status:
         reason: why it failed or stopped, in the service's words.
         seconds: seconds it has run so far, and those that are billed once it has ended; None where
             the service does not say.
+        scanned: bytes that a query has read, once it has ended; None for other jobs.
     """
 
     state: State
     detail: str = ""
     reason: str = ""
     seconds: float | None = None
+    scanned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,14 @@ class Request:
 
     Attributes:
         kind: the backend: `sagemaker_training`, `sagemaker_transform`, `emr_step`,
-            `emr_serverless`, `emr_cluster`.
+            `emr_serverless`, `emr_cluster`, `athena`.
         name: the name the work goes by.
         body: arguments of the service's start call, without the name of the job; see `body_of`.
         limit: seconds it may run.
         home: the cluster or application it runs on, empty where the service has none.
         hourly: estimated price of an hour, in US dollars; None where it is not known.
+        terabyte: estimated price of what a query reads, in US dollars a TB; None where it is not
+            known, and for all jobs that are paid by the hour.
     """
 
     kind: str
@@ -90,6 +94,7 @@ class Request:
     limit: float
     home: str = ""
     hourly: float | None = None
+    terabyte: float | None = None
 
     def body_of(self, number: int) -> dict[str, Any]:
         """The body of one try: `{try}` in any text of it becomes the number."""

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from millrace.aws.prices import cost
+from millrace.aws.prices import cost, scan_cost
 from millrace.jobs.job import Backend, Job, NameTaken, Request, State, Status
 from millrace.lake import Attempt, Place, Store, answers, publish, read_published
 from millrace.lake.lease import lease
@@ -65,7 +65,10 @@ class Remote:
             log.info("%s is at this work already (%s): %s", job, obtained.status.state, page)
         else:
             log.info("Started %s: %s", job, page)
-            price = self._price(request.limit, "at most")
+            price = (
+                self._price(request.limit, "at most") if request.terabyte is None
+                else f"for ${request.terabyte:.2f} a TB that it reads (estimate)"
+            )  # fmt: skip
             log.info("It may run for %.0f s, %s.", request.limit, price)
 
     def bring(self, job: Job, status: Status, attempt: Attempt) -> None:
@@ -78,7 +81,14 @@ class Remote:
                 status.seconds, 3
             )
             price = self._price(status.seconds, "about")
+            if status.scanned is not None:
+                price = self._price_of_scan(status.scanned)
             log.info("%s ran for %.0f s, %s.", job, status.seconds, price)
+        if status.scanned is not None:
+            attempt.facts["scanned_bytes"] = status.scanned
+            if self.request.terabyte is not None:
+                dollars = scan_cost(self.request.terabyte, status.scanned)
+                attempt.facts["cost_usd"] = round(dollars, 6)
         if status.seconds is not None and self.request.hourly is not None:
             attempt.facts["cost_usd"] = round(
                 cost(self.request.hourly, status.seconds, self.request.kind), 6
@@ -88,6 +98,12 @@ class Remote:
         if self.request.hourly is None:
             return "at a price that is not in the price file"
         return f"for {how} ${cost(self.request.hourly, seconds, self.request.kind):.4f} (estimate)"
+
+    def _price_of_scan(self, scanned: int) -> str:
+        if self.request.terabyte is None:
+            return f"and read {scanned:,} bytes, at a price that is not in the price file"
+        dollars = scan_cost(self.request.terabyte, scanned)
+        return f"and read {scanned:,} bytes, for about ${dollars:.4f} (estimate)"
 
 
 @dataclass(frozen=True)

@@ -152,12 +152,25 @@ def on(verb: str, kind: str) -> Callable[[Ground, str], Any]:
     return lambda ground, user: getattr(ground, verb)(kind, user)
 
 
+def old_version(ground: Ground, user: str) -> None:
+    """Forget the first of two versions of an object."""
+    s3, place = ground.aws.client("s3"), f"jobs/versions-of-{user}"
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": status})
+        if status == "Enabled":
+            for body in (b"1", b"2"):
+                s3.put_object(Bucket=BUCKET, Key=f"lake/{place}/x", Body=body)
+    assert ground.lake(user).forget(place) == 1
+
+
 OPERATIONS: dict[str, Callable[[Ground, str], Any]] = {
     "s3:ListBucket": lambda ground, user: ground.lake(user).list("raw"),
     "s3:GetObject": lambda ground, user: ground.lake(user).read("jobs/sent/x.py"),
     "s3:PutObject": lambda ground, user: ground.lake(user).replace(f"jobs/{user}", b"", None),
     "s3:DeleteObject": lambda ground, user: ground.lake(user).delete("jobs/nothing"),
     "s3:AbortMultipartUpload": multipart,
+    "s3:ListBucketVersions": lambda ground, user: ground.lake(user).forget("jobs/nothing"),
+    "s3:DeleteObjectVersion": old_version,
     "sagemaker:CreateTrainingJob": start("training"),
     "sagemaker:DescribeTrainingJob": on("find", "training"),
     "sagemaker:StopTrainingJob": on("stop", "training"),

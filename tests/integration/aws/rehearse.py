@@ -13,14 +13,17 @@ import sys
 import time
 from pathlib import Path
 
-from millrace.demo import Outcome, deliver, run_all, table
+from millrace.demo.delivery import deliver
+from millrace.demo.outcomes import Outcome, table
+from millrace.demo.runs import run_all
+from millrace.demo.scoring import follow, listen, told
 from millrace.errors import MillraceError
 from millrace.lake import Place, Store, require_published
 from millrace.settings import PROJECT, Settings
 from millrace.stack import terminate_as_exit
 from tests.integration.aws.stack import Rehearsal, rehearsal
 
-DATASETS = ("titanic", "loan_default", "fruits")
+DATASETS = ("titanic", "loan_default", "fruits", "home_credit")
 TOLERANCE = 1e-6  # how far a metric of `aws` may lie from the one of `local`
 HOME = PROJECT / "var" / "rehearsal"
 
@@ -51,12 +54,15 @@ def main(arguments: list[str] | None = None) -> int:
 def rehearse(running: Rehearsal, data: Path | None) -> bool:
     """Run the data sets on both engines; whether all of it is as it should be."""
     partition = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
-    names = list(deliver(Settings.from_environment(), running.store, data, partition, DATASETS))
+    specs = deliver(Settings.from_environment(), running.store, data, partition, DATASETS)
+    names, scored = list(specs), listen(running.stack, specs)
     print("\nengine aws")
     remote = run_all(running.stack, names, running.store, partition, {"engine": "aws"})
     print(table(remote))
     if not _succeeded(remote):
         return False
+    for name in scored:
+        print(told(name, follow(running.stack, running.store, name, partition)))
     there = metrics_of(running.store, names, partition)
     _print_jobs(running)
     print("\nengine local, on the same files")

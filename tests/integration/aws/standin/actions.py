@@ -99,6 +99,19 @@ def _emr_serverless(call: Call) -> list[Need]:
     return found
 
 
+def _athena(call: Call) -> list[Need]:
+    """The right on a workgroup; of a query's workgroup the control plane knows."""
+    if "QueryExecutionId" in call.params or "QueryExecutionIds" in call.params:
+        return []
+    group = call.params.get("WorkGroup") or call.params.get("Name") or "primary"
+    return [Need(f"athena:{call.operation}", workgroup_arn(call, group))]
+
+
+def workgroup_arn(call: Call, name: str) -> str:
+    """The ARN of a workgroup of Athena."""
+    return f"arn:aws:athena:{call.region}:{ACCOUNT}:workgroup/{name}"
+
+
 def _logs(call: Call) -> list[Need]:
     group = call.params.get("logGroupName") or str(
         call.params.get("logGroupIdentifier", "")).rpartition(":log-group:")[2]  # fmt: skip
@@ -153,8 +166,12 @@ def _s3(call: Call) -> list[Need]:
         return [Need(f"s3:{S3_ACTIONS.get(call.operation, call.operation)}", "*")]
     arn = f"arn:aws:s3:::{bucket}"
     if call.operation == "DeleteObjects":
-        keys = re.findall(r"<Key>(.*?)</Key>", call.raw.decode("utf-8", "replace"))
-        return [Need("s3:DeleteObject", f"{arn}/{key}") for key in keys]
+        body = call.raw.decode("utf-8", "replace")
+        objects = re.findall(r"<Object>.*?<Key>(.*?)</Key>(.*?)</Object>", body, re.DOTALL)
+        return [
+            Need(f"s3:DeleteObject{'Version' if '<VersionId>' in more else ''}", f"{arn}/{key}")
+            for key, more in objects
+        ]
     action = f"s3:{S3_ACTIONS.get(call.operation, call.operation)}"
     resource = f"{arn}/{unquote(key)}" if key else arn
     context = {"s3:prefix": call.params.get("prefix", "")} if action == "s3:ListBucket" else {}
@@ -167,8 +184,9 @@ def _s3(call: Call) -> list[Need]:
 
 
 BY_SERVICE: dict[str, Callable[[Call], list[Need]]] = {
-    "sagemaker": _sagemaker, "emr": _emr, "emr-serverless": _emr_serverless, "logs": _logs,
-    "sqs": _sqs, "lambda": _lambda, "iam": _iam, "sts": _sts, "s3": _s3,
+    "athena": _athena, "sagemaker": _sagemaker, "emr": _emr,
+    "emr-serverless": _emr_serverless, "logs": _logs, "sqs": _sqs, "lambda": _lambda,
+    "iam": _iam, "sts": _sts, "s3": _s3,
 }  # fmt: skip
 PASSED = {  # operation to parameters that name a role, each with the service it is passed to
     "CreateTrainingJob": {"RoleArn": "sagemaker.amazonaws.com"},

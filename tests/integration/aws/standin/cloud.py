@@ -54,7 +54,17 @@ class Cloud:
 
     def store(self, role: str, region: str) -> Store:
         """S3 with a role's rights."""
-        keys = {name.lower(): value for name, value in self.iam.assume(role, region).items()}
+        return self._store(self.iam.assume(role, region), region)
+
+    def store_of(self, call: Call) -> Store:
+        """S3 with the rights of whoever made a call; nobody checks the signature."""
+        keys = {"AWS_ACCESS_KEY_ID": call.access_key, "AWS_SECRET_ACCESS_KEY": "unchecked"}
+        if call.token:
+            keys["AWS_SESSION_TOKEN"] = call.token
+        return self._store(keys, call.region)
+
+    def _store(self, credentials: Mapping[str, str], region: str) -> Store:
+        keys = {name.lower(): value for name, value in credentials.items()}
         config = Config(user_agent_extra=INTERNAL, proxies={})
         with self._session_lock:
             client = self._session.client(

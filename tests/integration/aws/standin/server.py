@@ -18,6 +18,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from tests.integration.aws.standin.athena import Athena
 from tests.integration.aws.standin.cloud import Cloud
 from tests.integration.aws.standin.emr import Emr
 from tests.integration.aws.standin.gate import ControlPlane, Gate
@@ -42,6 +43,7 @@ def serve(folder: Path, port: int, setup: Mapping[str, Any]) -> None:
     cloud = Cloud(folder, endpoint, setup)
     planes: dict[str, ControlPlane] = {
         "sagemaker": SageMaker(cloud), "emr": Emr(cloud), "emr-serverless": EmrServerless(cloud),
+        "athena": Athena(cloud),
     }  # fmt: skip
     moto = DomainDispatcherApplication(create_backend_app)
     gates.append(Gate(cloud, planes, Uploads(), moto))
