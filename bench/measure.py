@@ -62,6 +62,7 @@ class Child:
 
     Attributes:
         seconds: from its start to its end, imports included.
+        cpu: CPU seconds of it and of the processes it waited for.
         peak_mb: largest resident set of it and of the processes it waited for, in MB (2**20).
         output: what it wrote to standard output.
     """
@@ -69,6 +70,7 @@ class Child:
     seconds: float
     peak_mb: float
     output: str
+    cpu: float = 0.0
 
 
 def run_script(
@@ -96,7 +98,8 @@ def run_script(
             tail = "\n".join(errors.read().splitlines()[-15:])
             raise BenchmarkError(f"{name} ended with {child.returncode}:\n{tail}")
         kilobyte = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts in bytes
-        return Child(seconds, usage.ru_maxrss / kilobyte, output.read())
+        cpu = usage.ru_utime + usage.ru_stime
+        return Child(seconds, usage.ru_maxrss / kilobyte, output.read(), cpu)
 
 
 def in_turns[Result](

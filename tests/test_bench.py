@@ -14,7 +14,16 @@ from pathlib import Path
 
 import pytest
 from bench import __main__ as command
-from bench import dag_parse, deferred_jobs, image_features, job_overhead, pca, preprocess
+from bench import (
+    dag_parse,
+    deferred_jobs,
+    image_features,
+    job_overhead,
+    pca,
+    preprocess,
+    spark_scoring,
+    sql_features,
+)
 from bench.measure import BenchmarkError, Child, Comparison, figure, in_turns, run_script
 from bench.process_tree import Tree, run_tree
 
@@ -64,7 +73,7 @@ def test_help_lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
         assert re.search(rf"^  {name} +{re.escape(what)}$", said, re.MULTILINE)
     assert {
         "dag_parse", "deferred_jobs", "image_features", "job_overhead", "pca", "preprocess",
-        "titanic_run",
+        "spark_scoring", "sql_features", "titanic_run",
     } <= set(command.benchmarks())  # fmt: skip
 
 
@@ -254,3 +263,26 @@ def test_image_features_without_keras_says_how_to_install_it(
 
     with pytest.raises(BenchmarkError, match=r"there is no .*; run scripts/setup_keras.sh"):
         next(image_features.run())
+
+
+def test_sql_features_are_compared_on_the_same_applicants() -> None:
+    found = {each.name: each for each in sql_features.run(scale=0.001, alone=0.002)}
+
+    assert list(found) == [
+        "sql_features_time", "sql_features_cpu", "sql_features_memory",
+        "sql_features_growth_time", "sql_features_growth_cpu", "sql_features_growth_memory",
+    ]  # fmt: skip
+    assert all(each.ours > 0 and each.other > 0 for each in found.values())
+    said = re.search(r"ours (\d+) features, other (\d+)", found["sql_features_time"].note)
+    assert said and int(said[1]) >= 200 and int(said[2]) >= 200
+    assert "615 applicants" in found["sql_features_growth_time"].note
+
+
+def test_the_ways_to_score_agree() -> None:
+    runs = spark_scoring.run(rows=1_500, width=10, trees=20, growth=(1, 2))
+    found = {each.name: each for each in runs}
+
+    assert found["spark_scoring_difference"].ratio < 1
+    ours = {"speed", "cpu", "memory", "limit", "reasons", "2x_s", "2x_cpu_s", "2x_mb"}
+    assert {f"spark_scoring_{name}" for name in ours} <= set(found)
+    assert all(each.ours > 0 for name, each in found.items() if "difference" not in name)

@@ -24,6 +24,6 @@ for step in steps:
     function = getattr(import_module(f"millrace.steps.{module}"), step)
     if step in ("train", "transform"):
         for candidate in run.candidates:
-            function(run, candidate)
+            function(run, candidate).do_here()
     else:
         function(run)
