@@ -12,7 +12,7 @@ export PYTHONPATH := plugins
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test lint format up down status airflow bench data weights spark-environment new-dataset name-image spark-history rollback lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,8 @@ demo: setup ## run all pipelines here, on samples or on DATA=<folder>, and show 
 rehearse: setup ## run the pipelines with engine=aws against a stand-in of AWS that runs the jobs here
 	@$(PYTHON) -m tests.integration.aws.rehearse $(if $(DATA),--data "$(DATA)")
 
-test: setup lint ## every check and every test (ARGS=<pytest arguments> for some of them)
-	@$(PYTHON) -m pytest $(ARGS)
+test: setup lint ## every check and every test, files side by side (ARGS=<pytest arguments> for some of them)
+	@$(PYTHON) -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 lint: setup ## check style and types
 	@.venv/bin/ruff check .
@@ -55,6 +55,14 @@ bench: setup ## every benchmark against the usual way, or ONLY=<name>
 
 data: setup ## fetch the public data sets
 	@$(PYTHON) -m millrace.public_data
+
+sample: setup ## write the sample of DATASET=<name> to INTO=<folder> (home_credit: SCALE=0.01 of the public rows; SEED=)
+	@test -n "$(DATASET)" -a -n "$(INTO)" || { echo "usage: make sample DATASET=<name> INTO=<folder> [SCALE=0.1] [SEED=0]" >&2; exit 2; }
+	@$(PYTHON) -m millrace.samples "$(DATASET)" "$(INTO)" $(if $(SCALE),--scale "$(SCALE)") $(if $(SEED),--seed "$(SEED)")
+
+erase: setup ## ask for the erasure of a person of DATASET=<name>; the identifier is typed, or piped in
+	@test -n "$(DATASET)" || { echo "usage: make erase DATASET=<name>" >&2; exit 2; }
+	@$(PYTHON) -m millrace.privacy request "$(DATASET)"
 
 weights: setup ## fetch MobileNetV2's ImageNet weights, or take WEIGHTS=<file>, check them, put them into the lake
 	@scripts/setup_keras.sh

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.demo import Outcome, deliver, table
+from millrace.demo.delivery import deliver
+from millrace.demo.outcomes import Outcome, table
 from millrace.errors import MillraceError
 from millrace.lake import LocalStore
 from millrace.settings import PROJECT, Settings
@@ -36,7 +37,7 @@ def delivered(store: LocalStore, dataset: str) -> list[str]:
 
 def test_samples_of_both_kinds_are_delivered_and_the_marker_comes_last(settings, store):
     specs = deliver(settings, store, None, DAY)
-    assert set(specs) == {"fruits", "loan_default", "telecom_churn", "titanic"}
+    assert set(specs) == {"fruits", "home_credit", "loan_default", "telecom_churn", "titanic"}
     assert delivered(store, "titanic") == ["train.csv"]
     names = delivered(store, "fruits")
     assert "images/Plum/r1_0_100.jpg" in names
@@ -97,3 +98,12 @@ def test_the_table_has_a_dash_for_a_metric_that_a_data_set_lacks():
     assert lines[2][:6] == ["fruits", "w", "0.9000", "1.0000", "-", "-"]
     assert lines[3][:6] == ["titanic", "w", "0.8000", "-", "0.7000", "0.8500"]
     assert lines[4][:6] == ["broken", "failed", "-", "-", "-", "-"]
+
+
+def test_only_files_of_tables_are_delivered(settings, store, tmp_path):
+    folder = tmp_path / "data" / "home_credit"
+    folder.mkdir(parents=True)
+    for name in ("application_train.csv", "bureau.csv", "columns_description.csv"):
+        (folder / name).write_text("a,b\n")
+    assert list(deliver(settings, store, tmp_path / "data", DAY)) == ["home_credit"]
+    assert delivered(store, "home_credit") == ["_SUCCESS", "application_train.csv", "bureau.csv"]

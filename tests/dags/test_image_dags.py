@@ -22,7 +22,8 @@ EDGES = {
     "split_components": {"train"},
     "train": {"transform"},
     "transform": {"evaluate"},
-    "evaluate": {"log_to_mlflow"},
+    "evaluate": {"explain"},
+    "explain": {"log_to_mlflow"},
     "log_to_mlflow": {"promote"},
     "promote": set(),
 }

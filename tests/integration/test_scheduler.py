@@ -221,7 +221,7 @@ def test_a_backfill_run_twice_gives_identical_results_and_leaves_the_champion(
     before = champion(client, "orchard").version
     backfill(stack)
     first = {day: contents(stack, day) for day in days}
-    assert all(len(places) == 8 for places in first.values()), first
+    assert all(len(places) == 9 for places in first.values()), first
     again = ["--reprocess-behavior", "completed", "--dag-run-conf", '{"again": true}']
     backfill(stack, *again)
     assert {day: contents(stack, day) for day in days} == first

@@ -45,7 +45,10 @@ def test_help_is_the_default_and_lists_every_command() -> None:
     assert set(re.findall(r"^  make ([a-z-]+) +\S", said, re.M)) == targets
 
 
-@pytest.mark.parametrize(("command", "variable"), [("new-dataset", "CSV"), ("rollback", "DATASET")])
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [("new-dataset", "CSV"), ("rollback", "DATASET"), ("sample", "DATASET"), ("erase", "DATASET")],
+)
 def test_a_missing_argument_is_one_line_of_usage(
     project: Path, command: str, variable: str
 ) -> None:

@@ -36,7 +36,7 @@ from millrace.stack.environment import (
     write_airflow_files,
 )
 from millrace.stack.health import COMPONENTS, broken, unhealthy, unsettled
-from millrace.stack.ports import Ports, available
+from millrace.stack.ports import Claims, Ports, available
 
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 START_TIMEOUT = 240.0  # seconds; a first start without compiled bytecode takes about 50
@@ -113,7 +113,7 @@ class Stack:
             StackError: a component did not come up. Everything is stopped again then, as it is
                 when starting is interrupted.
         """
-        with self._lock(progress):
+        with self._lock(progress), Claims() as claims:
             if self._supervisor():
                 progress(
                     "already up" if self.is_up() else "already started, waiting until it is healthy"
@@ -121,7 +121,7 @@ class Stack:
                 self._wait_until_healthy(lambda _: None)
                 return
             self._stop()  # what a killed supervisor may have left behind
-            ports, begun = self._choose_ports(progress), time.monotonic()
+            ports, begun = self._choose_ports(progress, claims), time.monotonic()
             try:
                 self._start(ports, progress)
                 self._wait_until_healthy(progress)
@@ -149,9 +149,9 @@ class Stack:
         home = str(self.home)
         return {name: int(pid) for name, pid in spawned.items() if _mark(int(pid)) == home}
 
-    def _choose_ports(self, progress: Progress) -> Ports:
+    def _choose_ports(self, progress: Progress, claims: Claims) -> Ports:
         host = stack_environment(self.settings, self._wanted)["AIRFLOW__API__HOST"]
-        return available(self._wanted, self._explicit, host, progress)
+        return available(self._wanted, self._explicit, host, progress, claims)
 
     def _start(self, ports: Ports, progress: Progress) -> None:
         environment = {**stack_environment(self.settings, ports), MARK: str(self.home)}

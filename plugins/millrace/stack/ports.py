@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Self
 
 import psutil
 
@@ -44,32 +48,68 @@ class Ports:
         return cls(**chosen), set(chosen)
 
 
+class Claims:
+    """Ports that a stack has chosen and does not listen on yet: another that starts goes past them.
+
+    A claim is a lock on a file, so it ends with its process.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, IO[str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for file in self._held.values():
+            file.close()
+
+    def take(self, port: int) -> bool:
+        """Claim a port; False where another stack of this user has."""
+        if port not in self._held:
+            path = Path(tempfile.gettempdir()) / f"millrace-{os.getuid()}-port-{port}"
+            file = path.open("a")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                return False
+            self._held[port] = file
+        return True
+
+
 def loopback() -> str:
     """This machine's name for itself in Airflow, so that task logs are asked for at 127.0.0.1."""
     return "127.0.0.1"
 
 
 def available(
-    wanted: Ports, explicit: set[str], host: str, progress: Callable[[str], object]
+    wanted: Ports, explicit: set[str], host: str, progress: Callable[[str], object], claims: Claims
 ) -> Ports:
     """The ports to use: the wanted ones, or the next free one in place of a taken default.
+
+    Args:
+        claims: keep these until the stack listens.
 
     Raises:
         PortError: a port the user asked for is taken, or no free port was found.
     """
     chosen: dict[str, int] = {}
     for name, port in asdict(wanted).items():
-        if is_free(port, host) and port not in chosen.values():
+        free = is_free(port, host)
+        if port not in chosen.values() and free and claims.take(port):
             chosen[name] = port
             continue
-        holder = owner(port) if port not in chosen.values() else "another part of this stack"
+        holder = "another stack that is starting" if free else owner(port)
+        if port in chosen.values():
+            holder = "another part of this stack"
         if name in explicit:
             raise PortError(
                 f"Port {port} ({VARIABLES[name]}) is taken by {holder}. "
                 f"Stop that process, or set {VARIABLES[name]} to a free port, "
-                f"such as {_next_free(port, host, chosen)}."
+                f"such as {_next_free(port, host, chosen, claims)}."
             )
-        chosen[name] = _next_free(port, host, chosen)
+        chosen[name] = _next_free(port, host, chosen, claims)
         progress(f"port {port} is taken by {holder}: {name} uses {chosen[name]} instead")
     return Ports(**chosen)
 
@@ -98,9 +138,11 @@ def owner(port: int) -> str:
     return f"process {pid} ({command})"
 
 
-def _next_free(port: int, host: str, chosen: Mapping[str, int]) -> int:
+def _next_free(port: int, host: str, chosen: Mapping[str, int], claims: Claims) -> int:
     for candidate in range(port + 1, min(port + TRIES, 65536)):
-        if candidate not in chosen.values() and is_free(candidate, host):
+        if candidate in chosen.values() or not is_free(candidate, host):
+            continue
+        if claims.take(candidate):
             return candidate
     raise PortError(
         f"No free port between {port} and {port + TRIES}; stop a process that holds one."

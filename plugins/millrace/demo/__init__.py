@@ -1,0 +1,1 @@
+"""The demo: every pipeline once, through the real scheduler."""
