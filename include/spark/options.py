@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from images import Limits
 from network import SCALINGS
-from parsing import Parser
+from parsing import Parser, check
 from pca import parse_components
 from precision import PRECISIONS
 from storage import Folder, JobError
@@ -64,11 +64,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     given = _parser().parse_args(words)
     if not 0 <= given.tolerance <= 1:
         raise JobError(f"--tolerance {given.tolerance:g} is no share between 0 and 1")
-    if "/" in given.attempt or given.attempt.startswith((".", "_")):
-        raise JobError(f"--attempt {given.attempt!r} must be a plain name for a folder")
-    for name in ("batch_size", "partitions", "max_bytes", "max_pixels"):
-        if getattr(given, name) < 0:
-            raise JobError(f"--{name.replace('_', '-')} must not be negative")
+    check(given, ("batch_size", "partitions", "max_bytes", "max_pixels"))
     return Options(
         images=Folder.of(given.images), output=Folder.of(given.output), network=given.network,
         pattern=given.pattern, precision=given.precision, batch_size=given.batch_size,

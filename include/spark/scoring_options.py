@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parsing import Parser
+from parsing import Parser, check
 from pca import parse_components
-from storage import Folder, JobError
+from storage import Folder
 
 BATCH = 2048  # rows: 16 MB of memory for 250 features and their contributions; larger is no faster
 
@@ -59,11 +59,7 @@ def parse(arguments: Sequence[str] | None = None) -> ScoringOptions:
         JobError: they make no sense.
     """
     given = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
-    if "/" in given.attempt or given.attempt.startswith((".", "_")):
-        raise JobError(f"--attempt {given.attempt!r} must be a plain name for a folder")
-    for name in ("reasons", "batch_size", "partitions"):
-        if getattr(given, name) < 0:
-            raise JobError(f"--{name.replace('_', '-')} must not be negative")
+    check(given, ("reasons", "batch_size", "partitions"))
     return ScoringOptions(
         features=Folder.of(given.features), output=Folder.of(given.output), model=given.model,
         version=given.model_version, reasons=given.reasons,

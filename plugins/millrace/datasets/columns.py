@@ -7,7 +7,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from millrace.datasets.parts import Label, Part, check_spellings, wrong
+from millrace.datasets.parts import (
+    Label,
+    Part,
+    check_quote,
+    check_spellings,
+    one_ascii_character,
+    wrong,
+)
 
 Role = Literal["id", "numeric", "categorical", "personal", "outcome", "drop"]
 Impute = Literal["median", "mean", "zero", "mode", "category", "keep"]
@@ -59,14 +66,11 @@ class Raw(Part):
     @field_validator("delimiter", "quote")
     @classmethod
     def _ascii(cls, value: str) -> str:
-        if not value.isascii() or value in "\r\n\0":
-            raise wrong(value, "write one ASCII character that is no line break")
-        return value
+        return one_ascii_character(value)
 
     @model_validator(mode="after")
     def _quote_is_no_delimiter(self) -> Raw:
-        if self.quote == self.delimiter:
-            raise wrong(self.quote, "quote and delimiter must differ", ("quote",))
+        check_quote(self.quote, self.delimiter)
         return self
 
 

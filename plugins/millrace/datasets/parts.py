@@ -32,6 +32,19 @@ def check_spellings(spellings: dict[str, list[str]], labels: list[str] | None) -
         raise wrong(f"{repeated[0]!r} under two labels", "keep it under one", ("spellings",))
 
 
+def one_ascii_character(value: str) -> str:
+    """A delimiter or a quote."""
+    if not value.isascii() or value in "\r\n\0":
+        raise wrong(value, "write one ASCII character that is no line break")
+    return value
+
+
+def check_quote(quote: str, delimiter: str) -> None:
+    """A quote is no delimiter."""
+    if quote == delimiter:
+        raise wrong(quote, "quote and delimiter must differ", ("quote",))
+
+
 def wrong(found: object, remedy: str, field: tuple[str, ...] = ()) -> PydanticCustomError:
     """A validation error in the project's wording; `field` is relative to the validated model."""
     context = {

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from millrace.datasets.columns import Column, Target, inside_the_partition
 from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
-from millrace.datasets.parts import Label, Part, wrong
+from millrace.datasets.parts import Label, Part, check_quote, one_ascii_character, wrong
 from millrace.datasets.pipeline import PipelineSpec
 from millrace.datasets.quality import Checks
 from millrace.datasets.scores import Scoring
@@ -70,14 +70,11 @@ class TableFiles(Part):
     @field_validator("delimiter", "quote")
     @classmethod
     def _ascii(cls, value: str) -> str:
-        if not value.isascii() or value in "\r\n\0":
-            raise wrong(value, "write one ASCII character that is no line break")
-        return value
+        return one_ascii_character(value)
 
     @model_validator(mode="after")
     def _quote_is_no_delimiter(self) -> Self:
-        if self.quote == self.delimiter:
-            raise wrong(self.quote, "quote and delimiter must differ", ("quote",))
+        check_quote(self.quote, self.delimiter)
         return self
 
 

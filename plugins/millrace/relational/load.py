@@ -96,15 +96,16 @@ def _load_table(
     """Write one table; most hold nothing odd, and reading those quickly takes half the time."""
     import duckdb
 
+    unreadable = (duckdb.DataError, duckdb.ProgrammingError)  # not a full disk, nor full memory
     path = loaded.files[table] = folder / f"{table}.parquet"
     reader = Reader(table, spec, sources, engine)
     try:
         kept = write_batches(reader.quickly(), reader.schema, path)
-    except (Odd, duckdb.Error):
+    except (Odd, *unreadable):
         log.info("%s has something odd; reading it again as text, row by row.", table)
         try:
             kept = write_batches(reader.carefully(), reader.schema, path)
-        except duckdb.Error as error:
+        except unreadable as error:
             found = str(error).splitlines()[0][:200]
             remedy = "have the file exported again as CSV"
             loaded.problems.append(Problem("error", "readable", found, remedy, table))

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from millrace.lake import Attempt, matches, publish
 from millrace.lake.manifest import sha256_of
-from millrace.pages.validation import validation_page, validation_table
 from millrace.relational.files import published_file
 from millrace.relational.load import Loaded, load, report_of
 from millrace.steps.run import Run, log_rate
-from millrace.steps.validate_raw import RawDataError
+from millrace.steps.validate_raw import RawDataError, publish_report
 
 log = logging.getLogger(__name__)
 
@@ -45,27 +44,7 @@ def load_tables(run: Run) -> str:
         def result() -> Loaded:
             return load(run.relational, paths, Path(scratch) / "tables", run.settings.sql_memory)
 
-        def build_report(attempt: Attempt) -> None:
-            report = report_of(run.relational, result())
-            report |= {"partition": run.partition, "files": files}
-            attempt.facts |= {
-                name: report[name]
-                for name in ("passed", "rows_read", "rows_clean", "rows_quarantined", "tables")
-            }
-            attempt.write_json("validation.json", report)
-            attempt.write("validation.html", validation_page(report))
-
-        report = publish(
-            run.store, run.place("reports", "validation"),
-            depends_on=depends_on, build=build_report, again=run.again,
-        )  # fmt: skip
-        found = report.json("validation.json")
-        if not found["passed"]:
-            raise RawDataError(
-                f"{run.spec.name} {run.partition}: the raw files cannot be used; nothing was"
-                f" published downstream. Report: {report.uri}\n{validation_table(found)}"
-            )
-        log.info("%s", validation_table(found))
+        found = publish_report(run, files, depends_on, lambda: report_of(run.relational, result()))
         tables = publish(
             run.store, run.place("processed", "tables"), depends_on=depends_on,
             build=lambda attempt: _write_tables(result(), attempt), again=run.again,

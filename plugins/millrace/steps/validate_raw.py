@@ -6,7 +6,9 @@ import functools
 import logging
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from millrace.errors import MillraceError
 from millrace.ingest import read_raw
@@ -17,6 +19,8 @@ from millrace.steps.run import Run, log_rate
 from millrace.validate import validate
 
 log = logging.getLogger(__name__)
+
+TOLD = ("passed", "rows_read", "rows_clean", "rows_quarantined", "tables")  # facts of a report
 
 
 class RawDataError(MillraceError):
@@ -41,26 +45,7 @@ def validate_raw(run: Run) -> str:
         depends_on = {"files": files, "spec": run.spec.fingerprint("raw", "target", "columns")}
         result = functools.cache(lambda: validate(read_raw(paths, run.tables), run.tables))
 
-        def build_report(attempt: Attempt) -> None:
-            report = {**result().report, "partition": run.partition, "files": files}
-            attempt.facts |= {
-                name: report[name]
-                for name in ("passed", "rows_read", "rows_clean", "rows_quarantined")
-            }
-            attempt.write_json("validation.json", report)
-            attempt.write("validation.html", validation_page(report))
-
-        report = publish(
-            run.store, run.place("reports", "validation"),
-            depends_on=depends_on, build=build_report, again=run.again,
-        )  # fmt: skip
-        found = report.json("validation.json")
-        if not found["passed"]:
-            raise RawDataError(
-                f"{run.spec.name} {run.partition}: the raw files cannot be used; nothing was"
-                f" published downstream. Report: {report.uri}\n{validation_table(found)}"
-            )
-        log.info("%s", validation_table(found))
+        found = publish_report(run, files, depends_on, lambda: result().report)
 
         def build_rows(attempt: Attempt) -> None:
             result().clean.to_parquet(attempt.folder / "clean.parquet", index=False)
@@ -73,6 +58,40 @@ def validate_raw(run: Run) -> str:
         )  # fmt: skip
     log_rate("Validated", found["rows_read"], started)
     return rows.uri
+
+
+def publish_report(
+    run: Run, files: Sequence[Mapping[str, Any]], depends_on: Mapping[str, Any],
+    report: Callable[[], Mapping[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """Publish what is right and wrong with raw files; returns it.
+
+    Args:
+        files: name, bytes and hash of each.
+        report: makes counts, verdict and problems; asked only where no published report answers.
+
+    Raises:
+        RawDataError: nothing may be built on these files.
+    """
+
+    def build(attempt: Attempt) -> None:
+        made = {**report(), "partition": run.partition, "files": files}
+        attempt.facts |= {name: made[name] for name in TOLD if name in made}
+        attempt.write_json("validation.json", made)
+        attempt.write("validation.html", validation_page(made))
+
+    published = publish(
+        run.store, run.place("reports", "validation"),
+        depends_on=depends_on, build=build, again=run.again,
+    )  # fmt: skip
+    found: dict[str, Any] = published.json("validation.json")
+    if not found["passed"]:
+        raise RawDataError(
+            f"{run.spec.name} {run.partition}: the raw files cannot be used; nothing was"
+            f" published downstream. Report: {published.uri}\n{validation_table(found)}"
+        )
+    log.info("%s", validation_table(found))
+    return found
 
 
 def _raw_files(run: Run, folder: Path) -> list[Path]:
