@@ -63,7 +63,7 @@ class Tree:
 
 
 def run_tree(command: Sequence[object], environment: Mapping[str, str]) -> Tree:
-    """Run a command in a session of its own to its end; nothing of it is left running.
+    """Run a command to its end; nothing that it started is left running.
 
     Raises:
         BenchmarkError: it failed.
@@ -92,17 +92,17 @@ def run_tree(command: Sequence[object], environment: Mapping[str, str]) -> Tree:
 
 
 class _Watched:
-    """The processes of one session, and what they took until the last look."""
+    """A process and all its descendants, and what they took until the last look."""
 
-    def __init__(self, session: int) -> None:
-        self.session = session
+    def __init__(self, root: int) -> None:
         self.peak_mb = 0.0
         self.samples: list[tuple[float, float]] = []
+        self._known = {root}  # some descendants begin a session of their own, or lose their parent
         self._ticks: dict[tuple[int, int], int] = {}  # by process and its start
 
     def look(self) -> None:
         """Take one sample."""
-        present = list(self._present())
+        present = self._present()
         for process, born, ticks in present:
             self._ticks[process, born] = ticks
         self.samples.append((time.time(), sum(self._ticks.values()) / TICKS))
@@ -111,20 +111,30 @@ class _Watched:
             self.peak_mb = max(self.peak_mb, kilobytes / 2**10)
 
     def end(self) -> None:
-        """End what is left of the session."""
-        for process, *_ in list(self._present()):
+        """End what is left of them."""
+        for process, *_ in self._present():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
-    def _present(self) -> Iterator[tuple[int, int, int]]:
-        """Process, moment of birth and CPU ticks of every process of the session."""
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                with suppress(OSError):
-                    # the name of the program, in brackets, may hold anything
-                    found = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-                    if int(found[3]) == self.session:
-                        yield int(name), int(found[19]), int(found[11]) + int(found[12])
+    def _present(self) -> list[tuple[int, int, int]]:
+        """Process, moment of birth and CPU ticks of each of them."""
+        found = []
+        for born, process, parent, session, ticks in sorted(_processes()):  # parents come first
+            if self._known & {process, parent, session}:
+                self._known.add(process)
+                found.append((process, born, ticks))
+        return found
+
+
+def _processes() -> Iterator[tuple[int, int, int, int, int]]:
+    """Moment of birth, number, parent, session and CPU ticks of every process of the machine."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError):
+                # the name of the program, in brackets, may hold anything
+                found = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+                ticks = int(found[11]) + int(found[12])
+                yield int(found[19]), int(name), int(found[1]), int(found[3]), ticks
 
 
 def _proportional_kb(process: int) -> int:
