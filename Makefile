@@ -38,7 +38,7 @@ format: setup ## put the code into the project's format
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-up: setup ## start Airflow and MLflow, and keep them running
+up: setup ## start Airflow, MLflow and the model service, and keep them running
 	@$(PYTHON) -m millrace.stack up
 
 down: setup ## stop all that `make up` started

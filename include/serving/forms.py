@@ -74,10 +74,10 @@ def accepted(field: Mapping[str, Any]) -> str:
     """What a field takes, in words."""
     if field["type"] == "text":
         text = f"one of {', '.join(field['values'])}" if field.get("values") else "text"
-        return text if field.get("required") else f"{text}, or null"
-    low, high = field.get("minimum"), field.get("maximum")
-    bounds = [f"from {low:.15g}"] * (low is not None) + [f"to {high:.15g}"] * (high is not None)
-    text = " ".join(["a number", *bounds])
+    else:
+        text = "a number"
+        for word, bound in (("from", field.get("minimum")), ("to", field.get("maximum"))):
+            text += "" if bound is None else f" {word} {bound:.15g}"
     return text if field.get("required") else f"{text}, or null"
 
 

@@ -43,7 +43,7 @@ class Source:
     origin: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedModel:
     """One model with its card, its transformation and its estimator. Never changes.
 

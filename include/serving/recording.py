@@ -12,6 +12,8 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ class Recorder:
 
     def __init__(self, lake: str, every: float = EVERY, most: int = MOST) -> None:
         self._lake, self._every = lake, every
-        self._kept: deque[tuple[str, str, dict[str, Any]]] = deque(maxlen=most)
+        self._kept: deque[tuple[_File, dict[str, Any]]] = deque(maxlen=most)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
@@ -59,14 +61,14 @@ class Recorder:
     ) -> None:
         """Keep predictions; never waits."""
         now = dt.datetime.now(dt.UTC)
-        open_fields = [each["name"] for each in model.card["fields"] if not each.get("personal")]
+        schema = schema_of(model)
+        file = _File(model.card["dataset"], model.source.version, now.date().isoformat(), schema)
         for record, answer in zip(records, answers, strict=True):
-            row = {
+            told = {
                 "_time": now, "_version": model.source.version, "_class": answer["class"],
                 "_probability": answer["probability"],
-                **{name: record.get(name) for name in open_fields},
             }  # fmt: skip
-            self._kept.append((model.card["dataset"], model.source.version, row))
+            self._kept.append((file, {**record, **told}))
 
     def write(self) -> None:
         """Write what is kept, one file a model and day.
@@ -74,24 +76,23 @@ class Recorder:
         Raises:
             OSError: the lake cannot be written; nothing is lost.
         """
-        taken = [self._kept.popleft() for _ in range(len(self._kept))]
-        parts: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-        for dataset, version, row in taken:
-            parts.setdefault((dataset, version, row["_time"].date().isoformat()), []).append(row)
-        while parts:
-            (dataset, version, day), rows = parts.popitem()
+        files: dict[_File, list[dict[str, Any]]] = {}
+        for _ in range(len(self._kept)):
+            file, row = self._kept.popleft()
+            files.setdefault(file, []).append(row)
+        for file in list(files):
             try:
-                self._write(dataset, version, day, rows)
+                self._write(file, files[file])
             except OSError:
-                for (name, number, _), left in [((dataset, version, day), rows), *parts.items()]:
-                    self._kept.extend((name, number, row) for row in left)
+                self._kept.extend((file, row) for file, rows in files.items() for row in rows)
                 raise
+            del files[file]
 
-    def _write(self, dataset: str, version: str, day: str, rows: list[dict[str, Any]]) -> None:
+    def _write(self, file: _File, rows: list[dict[str, Any]]) -> None:
         """One file, which readers see whole or not at all."""
-        table = pa.Table.from_pylist(rows)
-        name = f"version-{version}-{uuid.uuid4().hex}.parquet"
-        place = f"recorded/{dataset}/{day}"
+        table = pa.Table.from_pylist(rows, file.schema)
+        place = f"recorded/{file.dataset}/{file.day}"
+        name = f"version-{file.version}-{uuid.uuid4().hex}.parquet"
         if self._lake.startswith("s3://"):
             system, root = fs.FileSystem.from_uri(self._lake)
             pq.write_table(table, f"{root}/{place}/{name}", filesystem=system, compression="zstd")
@@ -113,3 +114,26 @@ class Recorder:
                 )  # fmt: skip
             if ended:
                 return
+
+
+@dataclass(frozen=True)
+class _File:
+    """Where rows go together."""
+
+    dataset: str
+    version: str
+    day: str
+    schema: pa.Schema
+
+
+@lru_cache(maxsize=32)
+def schema_of(model: ServedModel) -> pa.Schema:
+    """The columns that are recorded: those of the answer, and the fields that are not personal."""
+    told = [("_time", pa.timestamp("us", "UTC")), ("_version", pa.string()),
+            ("_class", pa.string()), ("_probability", pa.float64())]  # fmt: skip
+    fields = [
+        (each["name"], pa.float64() if each["type"] == "number" else pa.string())
+        for each in model.card["fields"]
+        if not each.get("personal")
+    ]
+    return pa.schema([*told, *fields])
