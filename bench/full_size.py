@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import PROJECT, SCRIPTS, Comparison, load, run_script
@@ -29,8 +30,8 @@ def run(scale: float = 1.0, small: float = 0.1) -> Iterator[Comparison]:
     """Compare every step at one scale with the same step at a smaller one."""
     busy = load()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
-        before = _pass(Path(name) / "small", small)
-        after = _pass(Path(name) / "large", scale)
+        before = one_pass(Path(name) / "small", small)
+        after = one_pass(Path(name) / "large", scale)
         how = (
             f"scale {scale:g} ({_said(after)}) against {small:g} ({_said(before)});"
             f" {os.cpu_count()} cores, one run each; {busy} before"
@@ -44,19 +45,22 @@ def run(scale: float = 1.0, small: float = 0.1) -> Iterator[Comparison]:
             )  # fmt: skip
 
 
-class _Pass:
+@dataclass(frozen=True)
+class Pass:
     """One pass of the pipeline: what each step took, and how good the model is."""
 
-    def __init__(self, steps: Mapping[str, Tree], metrics: Mapping[str, float], rows: int) -> None:
-        self.steps, self.metrics, self.rows = steps, metrics, rows
+    steps: Mapping[str, Tree]
+    metrics: Mapping[str, float]
+    rows: int
 
 
-def _said(found: _Pass) -> str:
+def _said(found: Pass) -> str:
     auc = found.metrics["roc_auc"]
     return f"{found.rows:,} applicants, holdout AUC {auc:.3f}"
 
 
-def _pass(folder: Path, scale: float) -> _Pass:
+def one_pass(folder: Path, scale: float) -> Pass:
+    """Run every step at one scale."""
     tables, home = folder / "tables", folder / "home"
     run_script("write_home_credit.py", tables, scale)
     raw = home / "lake" / "raw" / DATASET / PARTITION
@@ -77,4 +81,4 @@ def _pass(folder: Path, scale: float) -> _Pass:
     [found] = reports.glob("evaluation/**/summary.json")
     said = json.loads(found.read_text(encoding="utf-8"))
     [winner] = [each for each in said["candidates"] if each["candidate"] == said["winner"]]
-    return _Pass(steps, winner["metrics"], sum(said["rows"].values()))
+    return Pass(steps, winner["metrics"], sum(said["rows"].values()))

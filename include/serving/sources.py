@@ -7,12 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from millrace import card
 from millrace.errors import MillraceError
 from millrace.tracking import registry
-from millrace.tracking.server import TrackingUnavailable, connect
+from millrace.tracking.server import connect
 from serving.model import ServedModel, Source
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ class Registry:
         Raises:
             TrackingUnavailable: MLflow does not answer.
         """
-        client = connect(self)
-        models = client.search_registered_models(max_results=1000)
-        return sorted(model.name for model in models if registry.CHAMPION in model.aliases)
+        return registry.with_champion(connect(self))
 
     def version(self, dataset: str, wanted: int | None) -> ModelVersion:
         """The champion of a data set, or the version that is asked for.
@@ -48,22 +46,14 @@ class Registry:
             TrackingUnavailable: MLflow does not answer.
             NoModel: the registry has none.
         """
-        from mlflow.exceptions import MlflowException
-
         client = connect(self)
         if wanted is None:
-            found = registry.champion(client, dataset)
-            if found is None:
-                raise NoModel(
-                    f"{dataset} has no champion in {self.mlflow_uri}; run its pipeline first"
-                )
-            return found
-        try:
-            return client.get_model_version(dataset, str(wanted))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            raise NoModel(f"{dataset} has no version {wanted} in {self.mlflow_uri}") from None
+            found, what = registry.champion(client, dataset), "champion"
+        else:
+            found, what = registry.numbered(client, dataset, wanted), f"version {wanted}"
+        if found is None:
+            raise NoModel(f"{dataset} has no {what} in {self.mlflow_uri}; run its pipeline first")
+        return found
 
     def load(self, version: ModelVersion) -> ServedModel:
         """Fetch a version, check it against its hash, load and test it.
@@ -75,7 +65,7 @@ class Registry:
         """
         with registry.verified_bundle(version) as bundle:
             source = Source(str(version.version), version.tags[registry.CONTENT], "registry")
-            return ServedModel.load(bundle, card_in_registry(version), source)
+            return ServedModel.load(bundle, registry.read_card(version), source)
 
     def bake(self, version: ModelVersion, target: Path) -> Path:
         """Write a version as a folder that an image can hold; returns it.
@@ -90,36 +80,13 @@ class Registry:
         ):
             made = Path(scratch) / version.name
             shutil.copytree(bundle, made / BUNDLE)
-            (made / card.FILE).write_text(json.dumps(card_in_registry(version)), encoding="utf-8")
+            (made / card.FILE).write_text(json.dumps(registry.read_card(version)), encoding="utf-8")
             facts = {"version": str(version.version), "content": version.tags[registry.CONTENT]}
             (made / SOURCE).write_text(json.dumps(facts), encoding="utf-8")
             load_baked(made)
             place = target / version.name
             shutil.rmtree(place, ignore_errors=True)
             return made.rename(place)
-
-
-def card_in_registry(version: ModelVersion) -> dict[str, Any]:
-    """The card that was logged with a version.
-
-    Raises:
-        RegistryError: it has none.
-    """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found: dict[str, Any] = mlflow.artifacts.load_dict(
-            f"runs:/{version.run_id}/{card.FOLDER}/{card.FILE}"
-        )
-    except (MlflowException, OSError, ValueError) as error:
-        if registry.is_no_answer(error):
-            raise TrackingUnavailable(str(error)) from error
-        raise registry.RegistryError(
-            f"version {version.version} of {version.name} has no card that can be read: {error};"
-            " run its partition again"
-        ) from error
-    return found
 
 
 def baked(folder: Path | None) -> Mapping[str, Path]:

@@ -91,7 +91,8 @@ def test_a_version_is_served_where_it_is_named(
     assert not absent.is_ready
     assert absent.state()["club"] == {
         "version": None,
-        "fallback": f"club has no version 99 in {settings.mlflow_uri}; there is no model",
+        "fallback": f"club has no version 99 in {settings.mlflow_uri}; run its pipeline first;"
+        " there is no model",
     }
 
 
