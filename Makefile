@@ -12,7 +12,7 @@ export PYTHONPATH := plugins
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback bake images lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,10 +86,18 @@ rollback: setup ## put the previous model of DATASET=<name> back into service
 	@test -n "$(DATASET)" || { echo "usage: make rollback DATASET=<name>" >&2; exit 2; }
 	@$(PYTHON) -m millrace.rollback "$(DATASET)"
 
-lock: setup ## resolve requirements.in and requirements-keras.in anew into their .txt
+bake: setup ## write the champions as folders for the service's image (DATASET=<names>, INTO=var/baked)
+	@PYTHONPATH=plugins:include:include/training $(PYTHON) -m serving.bake $(DATASET) --into "$(or $(INTO),var/baked)"
+
+images: ## build the images of Airflow and of the service (ONLY=<name>, MODELS=<folder>, BASE=<mirror>)
+	@scripts/images.sh $(ONLY)
+
+lock: setup ## resolve every requirements*.in of Python 3.12 anew into its .txt
 	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
-	for name in requirements requirements-keras; do \
-		"$$uv" pip compile --quiet --universal --generate-hashes --python-version 3.12 "$$name.in" -o "$$name.txt" || exit 1; \
+	compile() { "$$uv" pip compile --quiet --universal --generate-hashes --python-version 3.12 "$$1.in" -o "$$1.txt" "$${@:2}"; }; \
+	compile requirements && compile requirements-keras && \
+	for name in requirements-containers include/lambda/requirements include/serving/requirements; do \
+		compile "$$name" -c requirements.txt || exit 1; \
 	done
 
 clean: ## remove .venv and caches; data and databases in var/ stay
