@@ -8,11 +8,12 @@ endif
 
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 export PYTHONPATH := plugins
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback bake images lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback bake images secrets compose-up compose-down lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +92,15 @@ bake: setup ## write the champions as folders for the service's image (DATASET=<
 
 images: ## build the images of Airflow and of the service (ONLY=<name>, MODELS=<folder>, BASE=<mirror>)
 	@scripts/images.sh $(ONLY)
+
+secrets: ## write passwords and keys for the containers into .env, those that are not there yet
+	@scripts/secrets.sh
+
+compose-up: ## start Airflow with Celery workers, MLflow, the service and their stores in containers
+	@$(COMPOSE) up --detach
+
+compose-down: ## stop the containers; their volumes stay (ARGS=--volumes removes them)
+	@$(COMPOSE) down $(ARGS)
 
 lock: setup ## resolve every requirements*.in of Python 3.12 anew into its .txt
 	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \

@@ -23,6 +23,7 @@ TOOLS = {
     "docker-compose": "docker-compose",
 }  # fmt: skip
 PLUGINS = ("containernetworking-plugins", "golang-github-containernetworking-plugin-dnsname")
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 MIRROR = "http://deb.debian.org/debian"
 PYTHON_NEEDS = (
     "ca-certificates", "netbase", "tzdata", "libbz2-1.0", "libexpat1", "libffi8", "liblzma5",
@@ -146,5 +147,5 @@ def with_python(root: Path) -> None:
 
 def build_options(environment: Mapping[str, str]) -> str:
     """Options under which a build here finds its base, the network and this machine's CAs."""
-    kept = "--pull=never --network host --volume /etc/ssl/certs:/etc/ssl/certs:ro"
+    kept = f"--pull=never --network host --volume {CERTIFICATES}:{CERTIFICATES}:ro"
     return f"{kept} {environment.get('BUILD_OPTIONS', '')}".strip()

@@ -15,7 +15,9 @@ INTERNAL = {
 def variables_of_the_code() -> set[str]:
     folders = [PROJECT / folder for folder in ("plugins", "dags", "include", "bench")]
     code = [file.read_text() for folder in folders for file in folder.rglob("*.py")]
-    return {name for text in code for name in re.findall(r"[\"'](MILLRACE_[A-Z_]+)[\"']", text)}
+    read = {name for text in code for name in re.findall(r"[\"'](MILLRACE_[A-Z_]+)[\"']", text)}
+    compose = (PROJECT / "docker-compose.yaml").read_text()
+    return read | set(re.findall(r"\$\{(MILLRACE_[A-Z_]+)", compose))
 
 
 def documented() -> dict[str, bool]:
