@@ -22,6 +22,8 @@ from tests.dags.conftest import parse
 
 OTHERS = {"arrivals", "erase_subject", "log_spooled", "retention", "stop_orphans"}
 SCORING = {"score_home_credit", "start_scoring"}
+WATCHED = ("home_credit", "loan_default", "telecom_churn")
+WATCHING = {*(f"watch_{name}" for name in WATCHED), "start_retraining"}
 SPECS, BROKEN = load_specs(PROJECT / "include" / "datasets")
 IMAGES, BROKEN_IMAGES = load_image_specs(PROJECT / "include" / "datasets")
 TABLES, BROKEN_TABLES = load_relational_specs(PROJECT / "include" / "datasets")
@@ -44,7 +46,7 @@ EDGES = {
 
 def test_every_spec_is_usable_and_has_a_dag(dags: dict[str, Any]) -> None:
     assert not BROKEN and not BROKEN_IMAGES and not BROKEN_TABLES
-    assert set(dags) == {*SPECS, *IMAGES, *TABLES, *OTHERS, *SCORING}
+    assert set(dags) == {*SPECS, *IMAGES, *TABLES, *OTHERS, *SCORING, *WATCHING}
 
 
 @pytest.mark.parametrize("name", SPECS)
