@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 import contributions
 from serving.forms import Refused, RequestForm
 from serving.guard import Figures, Guard
-from serving.model import ServedModel
+from serving.model import OutOfRange, ServedModel
 from serving.openapi import document
 from serving.recording import Recorder
 from serving.settings import ServiceSettings
@@ -54,6 +54,7 @@ class Service:
         )  # fmt: skip
         self.app.add_exception_handler(HTTPException, _refused)
         self.app.add_exception_handler(Refused, _unprocessable)
+        self.app.add_exception_handler(OutOfRange, _out_of_range)
         self.app.add_exception_handler(RequestValidationError, _wrong_parameter)
 
     def _add_routes(self) -> None:
@@ -186,6 +187,10 @@ async def _wrong_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     problems = [{"loc": list(each["loc"]), "message": each["msg"]} for each in error.errors()]
     return await _unprocessable(request, Refused(problems))
+
+
+async def _out_of_range(request: Request, error: Exception) -> Response:
+    return await _unprocessable(request, Refused([{"loc": ["body"], "message": str(error)}]))
 
 
 async def _unprocessable(request: Request, error: Exception) -> Response:

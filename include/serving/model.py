@@ -22,10 +22,15 @@ import calibration  # noqa: E402
 import contributions  # noqa: E402
 
 Record = Mapping[str, Any]
+LARGEST = float(np.finfo("float32").max)
 
 
 class SelfTestFailed(ValueError):
     """A model does not predict as it must; the message says what it did."""
+
+
+class OutOfRange(ValueError):
+    """A record's numbers, or what is made of them, are too large to compute with."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,23 @@ class ServedModel:
         return [self.card["target"]["negative"], self.card["target"]["positive"]]
 
     def matrix(self, records: Sequence[Record]) -> np.ndarray:
-        """What the estimator sees of records, float64 of shape (rows, features)."""
+        """What the estimator sees of records, float64 of shape (rows, features).
+
+        Raises:
+            OutOfRange: a value is beyond single precision, in which trees compare.
+        """
         columns = {
             name: np.array([_number(record.get(name)) for record in records])
             if is_number
             else _texts([labels.get(record.get(name), record.get(name)) for record in records])  # type: ignore[arg-type]
             for name, is_number, labels in self._inputs
         }
-        return transformation.apply(self.state, columns)
+        matrix = transformation.apply(self.state, columns)
+        if (np.abs(matrix) > LARGEST).any():
+            row, column = np.argwhere(np.abs(matrix) > LARGEST)[0]
+            name = transformation.feature_names(self.state)[column]
+            raise OutOfRange(f"record {row + 1}: {name} is larger than {LARGEST:.1e}")
+        return matrix
 
     def probability(self, matrix: np.ndarray) -> np.ndarray:
         """Of the positive class, shape (rows,); of several, of each: (rows, classes)."""

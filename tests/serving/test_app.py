@@ -114,6 +114,17 @@ def test_bad_input_is_422_and_names_the_field(good: TestClient) -> None:
     assert wrong.json()["detail"][0]["loc"] == ["query", "explain"]
 
 
+@pytest.mark.parametrize("query", ["", "?explain=true"])
+def test_numbers_too_large_to_compute_with_are_422(good: TestClient, query: str) -> None:
+    """A ratio of two values that are each allowed may be."""
+    with mock.patch("serving.model.LARGEST", 40.0):
+        answer = good.post(f"/club/predict{query}", json=[RECORD, {"fee": -41}])
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == [
+        {"loc": ["body"], "message": "record 2: fee is larger than 4.0e+01"}
+    ]
+
+
 def test_a_body_that_is_too_large_is_413(serve: Serve, baked: Path) -> None:
     client, _ = serve(folder=baked / "good", largest_body=1000)
     assert client.post("/club/predict", json=RECORD).status_code == 200
