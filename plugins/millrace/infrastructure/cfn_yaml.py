@@ -50,7 +50,9 @@ def _construct(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 
 
 def _represent(dumper: yaml.SafeDumper, data: dict[str, Any]) -> yaml.Node:
-    name, value = next(iter(data.items())) if len(data) == 1 else ("", None)
+    name, value = next(iter(data.items())) if len(data) == 1 else ("", "")
+    if name == "Fn::GetAtt":
+        value = ".".join(value)
     if name == "Ref" or (name.startswith("Fn::") and isinstance(value, str)):
         return dumper.represent_scalar(f"!{name.removeprefix('Fn::')}", str(value))
     if name.startswith("Fn::") and isinstance(value, list):
