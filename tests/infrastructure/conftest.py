@@ -1,11 +1,22 @@
-"""The template, and what it becomes with everything in it."""
+"""The template, what it becomes with everything in it, and the commands against moto."""
 
 from __future__ import annotations
 
-import pytest
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
+import boto3
+import pytest
+import requests
+
+from millrace.infrastructure import changes, events
+from millrace.infrastructure.__main__ import main
 from millrace.infrastructure.template import TEMPLATE, Template
 from tests.infrastructure.evaluate import ACCOUNT, REGION, Evaluation
+from tests.lake.s3 import s3_server
 
 LEAST = {"Bucket": "our-lake", "AlarmEmail": "ops@example.org"}
 """What has to be given."""
@@ -36,3 +47,45 @@ def everything(template: Template) -> Evaluation:
 def least(template: Template) -> Evaluation:
     """With no more than has to be given: no function, no service."""
     return Evaluation(template, LEAST)
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[str]:
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def cloud(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """CloudFormation, where nothing is deployed; the command reaches it by its environment."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("MILLRACE_AWS_REGION", REGION)
+    monkeypatch.setattr(events, "PAUSE", 0.01)
+    monkeypatch.setattr(changes, "PAUSE", 0.01)
+    yield boto3.client("cloudformation", region_name=REGION)
+    requests.post(f"{server}/moto-api/reset", timeout=10).raise_for_status()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    status: int
+    out: str
+    error: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """The command with what somebody types."""
+
+    def command(*arguments: str, typed: str = "") -> Said:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        status = main(list(arguments))
+        return Said(status, *capsys.readouterr())
+
+    return command

@@ -83,6 +83,8 @@ def _is_made(resource: Mapping[str, Any]) -> bool:
 
 def preview(changes: Sequence[Change]) -> str:
     """What would be done, a line a resource; and how much of what it is."""
+    if not changes:
+        return "No resource changes; outputs or tags do."
     rows = sorted(change.cells for change in changes)
     counts = {action: sum(row[0] == action for row in rows) for action, *_ in rows}
     replaced = sum(change.replacement == "yes" for change in changes)

@@ -19,7 +19,7 @@ REMEDIES = tuple(
             "the account has SageMaker's log groups already: deploy with MakeJobLogs=no",
         ),
         (
-            r"bucket.*(already exists|already own)|BucketAlreadyExists|BucketAlreadyOwnedByYou",
+            r"^[a-z0-9.-]+ already exists|BucketAlreadyExists|BucketAlreadyOwnedByYou",
             "the bucket is there already, kept by an earlier stack or another account's: deploy"
             " with another Bucket",
         ),
