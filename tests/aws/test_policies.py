@@ -163,7 +163,9 @@ def test_a_lake_may_be_the_whole_bucket(prefix: str) -> None:
 
 
 def test_missing_values_are_named_at_once() -> None:
-    with pytest.raises(PolicyError, match="lambda needs AccountId, FailuresQueue, FunctionName, Region;"):
+    with pytest.raises(
+        PolicyError, match="lambda needs AccountId, FailuresQueue, FunctionName, Region;"
+    ):
         policy("lambda", {"Bucket": "lake", "Prefix": ""})
 
 

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 
+from millrace.aws.errors import is_of_aws
 from millrace.errors import MillraceError
 from millrace.infrastructure.account import open_account
 from millrace.infrastructure.deploy import ask_person, deploy, destroy
@@ -31,8 +32,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     account = open_account()
     print(
         f"Stack {options.stack}, account {account.number}, {account.region}, as {account.caller}."
@@ -44,7 +43,9 @@ def _run(options: argparse.Namespace) -> None:
         template = Template.read(TEMPLATE.read_text(encoding="utf-8"))
         ask = None if options.yes else ask_person
         deploy(account.cloudformation, options.stack, template, dict(options.values), ask)
-    except (BotoCoreError, ClientError) as error:
+    except Exception as error:
+        if not is_of_aws(error):
+            raise
         raise MillraceError(f"AWS refuses: {error}; mend what it names") from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from millrace.aws.errors import is_of_aws
 from millrace.aws.target import EU_REGIONS
 from millrace.errors import MillraceError
 
@@ -37,13 +38,14 @@ def open_account(environment: Mapping[str, str] = os.environ) -> Account:
         NoAccount: there is no region, one outside the EU, or no valid credentials.
     """
     import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         session = boto3.session.Session()
         region = _allowed(environment.get("MILLRACE_AWS_REGION") or session.region_name)
         identity = session.client("sts", region_name=region).get_caller_identity()
-    except (BotoCoreError, ClientError) as error:
+    except Exception as error:
+        if not is_of_aws(error):
+            raise
         raise NoAccount(f"AWS does not know the caller: {error}; {CREDENTIALS}") from error
     client = session.client("cloudformation", region_name=region)
     return Account(identity["Account"], identity["Arn"], region, client)

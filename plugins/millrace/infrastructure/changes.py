@@ -57,8 +57,6 @@ def propose(
     Raises:
         StackError: CloudFormation refuses the template with these values.
     """
-    from botocore.exceptions import ClientError
-
     previous = set(state.parameters) if state and state.is_made else set()
     kept = sorted((previous & set(template.parameters)) - set(given))
     try:
@@ -74,7 +72,7 @@ def propose(
                 *({"ParameterKey": key, "UsePreviousValue": True} for key in kept),
             ],
         )
-    except ClientError as error:
+    except cloudformation.exceptions.ClientError as error:
         if NOTHING.search(str(error)):
             return None
         raise

@@ -68,11 +68,9 @@ class State:
 
 def state_of(cloudformation: Any, name: str) -> State | None:
     """The stack of a name or an ARN; None where there is none, or none any more."""
-    from botocore.exceptions import ClientError
-
     try:
         (found,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
+    except cloudformation.exceptions.ClientError as error:
         if "does not exist" in str(error):
             return None
         raise
