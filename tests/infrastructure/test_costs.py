@@ -8,6 +8,7 @@ import pytest
 
 from millrace.infrastructure import costs
 from millrace.infrastructure.template import Template
+from millrace.settings import PROJECT
 from millrace.steps.cloudwatch import metric_data
 from tests.infrastructure.conftest import EVERYTHING, LEAST
 from tests.infrastructure.evaluate import Evaluation
@@ -21,6 +22,9 @@ def test_the_docs_hold_the_tables_that_the_code_computes() -> None:
     assert costs.costs_table() in said
     assert costs.assumptions_table() in said
     assert json.loads(costs.PRICES.read_text())["date"] in said
+    least, idle, _ = (sum(costs.monthly(use).values()) for use in costs.USES.values())
+    readme = " ".join((PROJECT / "README.md").read_text().split())
+    assert f"about ${least:.0f} a month before the first run, ${idle:.0f} with an idle" in readme
     assert f"about ${costs.nat_gateway():.0f} a month" in section("What the stack holds")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,18 +74,26 @@ class Event:
         return self.of_stack and not self.status.endswith("_IN_PROGRESS")
 
 
-def events_of(cloudformation: Any, stack_id: str) -> list[Event]:
-    """Everything that ever happened to a stack, oldest first."""
-    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
-    return [
-        Event(
-            each["EventId"], each["ResourceStatus"], each["LogicalResourceId"],
-            each["ResourceType"], each.get("ResourceStatusReason") or "",
-            each.get("PhysicalResourceId") == stack_id,
-        )
-        for page in pages
-        for each in page["StackEvents"]
-    ][::-1]  # fmt: skip
+def events_of(cloudformation: Any, stack_id: str, known: Set[str] = frozenset()) -> list[Event]:
+    """What happened to a stack, oldest first.
+
+    Args:
+        known: ids of events after which alone is asked, for AWS keeps 90 days of them.
+    """
+    new: list[Event] = []
+    for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+        for said in page["StackEvents"]:  # the newest first
+            if said["EventId"] in known:
+                return new[::-1]
+            new.append(_event(said, stack_id))
+    return new[::-1]
+
+
+def _event(said: Mapping[str, Any], stack_id: str) -> Event:
+    return Event(
+        said["EventId"], said["ResourceStatus"], said["LogicalResourceId"], said["ResourceType"],
+        said.get("ResourceStatusReason") or "", said.get("PhysicalResourceId") == stack_id,
+    )  # fmt: skip
 
 
 def follow(
@@ -96,13 +104,13 @@ def follow(
     Returns:
         The new events, oldest first; the last one is the stack's own.
     """
-    known, new = {event.id for event in seen}, []
+    known = {event.id for event in seen}
+    new: list[Event] = []
     while True:
-        for event in events_of(cloudformation, stack_id):
-            if event.id not in known:
-                known.add(event.id)
-                new.append(event)
-                told(event)
+        for event in events_of(cloudformation, stack_id, known):
+            known.add(event.id)
+            new.append(event)
+            told(event)
         if new and new[-1].ended:
             return new
         time.sleep(PAUSE)
