@@ -72,6 +72,9 @@ def test_each_role_carries_its_policies_and_nothing_else(everything: Evaluation)
         for name, role in roles.items()
     }
     assert carried == CARRIED
+    names = {"RoleName", "ManagedPolicyName", "InstanceProfileName"}  # they would need more than
+    # CAPABILITY_IAM, and could stand in the way of a second stack
+    assert all(names.isdisjoint(each["Properties"]) for each in everything.resources.values())
     others = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::User", "AWS::IAM::Group")
     assert all(everything.of_type(kind) == {} for kind in others)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -41,8 +45,8 @@ class TestService:
         (container,) = everything.properties("ServiceTask")["ContainerDefinitions"]
         kind, program, option, code = container["HealthCheck"]["Command"]
         assert (kind, program, option) == ("CMD", "python", "-c")
-        compile(code, "health", "exec")
         assert "http://127.0.0.1:8000/'" in code
+        assert [asked(code, status) for status in (200, 503)] == [0, 1]
         targets = everything.properties("Targets")
         assert (targets["HealthCheckPath"], targets["Matcher"]) == ("/", {"HttpCode": "200"})
         assert (targets["Port"], targets["TargetType"]) == (8000, "ip")
@@ -92,6 +96,26 @@ class TestService:
     def test_nothing_of_it_is_there_without_an_image(self, least: Evaluation) -> None:
         kinds = {each["Type"].split("::")[1] for each in least.resources.values()}
         assert kinds.isdisjoint({"ECS", "EC2", "ElasticLoadBalancingV2", "Lambda", "Events"})
+
+
+def asked(code: str, status: int) -> int:
+    """The exit code of the health check where the service answers with that status."""
+
+    class Service(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = code.replace(":8000/", f":{server.server_port}/")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    server.shutdown()
+    server.server_close()
+    return done.returncode
 
 
 def paths(made: Evaluation) -> set[tuple[str, str, str, int]]:
