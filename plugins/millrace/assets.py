@@ -36,6 +36,15 @@ def announce(context: Mapping[str, Any], asset: Asset, partition: str, **extra: 
     events.extra = {"partition": partition, **extra}
 
 
+def heard(context: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Address of the asset and what was said, of each event that started this run."""
+    return [
+        (each.asset.uri, each.extra)
+        for events in context["triggering_asset_events"].values()
+        for each in events
+    ]
+
+
 def dataset_of(uri: str) -> str:
     """The data set that an asset belongs to."""
     return uri.rstrip("/").rpartition("/")[2]

@@ -19,6 +19,7 @@ from millrace.datasets.parts import Label, Part, check_quote, one_ascii_characte
 from millrace.datasets.pipeline import PipelineSpec
 from millrace.datasets.quality import Checks
 from millrace.datasets.scores import Scoring
+from millrace.datasets.served import Deploy
 from millrace.datasets.spec import RESERVED, DatasetSpec
 from millrace.metrics import EXPECTED_COST, METRICS
 
@@ -166,6 +167,7 @@ class RelationalSpec(PipelineSpec):
     gates: dict[str, Gate] = {}
     checks: Checks = Checks()
     scoring: Scoring | None = None
+    deploy: Deploy | None = None
 
     @field_validator("tables")
     @classmethod
