@@ -11,7 +11,8 @@ from typing import Any
 
 from millrace.aws import ecs
 from millrace.aws.errors import AwsBusy
-from millrace.jobs.ecs_tasks import end_of, stopped_tasks
+from millrace.jobs.causes import cause_of
+from millrace.jobs.ecs_tasks import end_of, last_lines, stopped_tasks
 from millrace.jobs.job import Job, Lines, Request, State, Status
 
 log = logging.getLogger(__name__)
@@ -170,8 +171,8 @@ class EcsDeployment:
         self, service: Mapping[str, Any], job: Job, mine: Mapping[str, Any] | None
     ) -> Status:
         """FAILED where ECS gave the deployment up, STOPPED where somebody updated the service."""
-        events = ecs.events_since(service, self.described(job.id)[0]["registeredAt"])
-        stopped = next(map(ecs.stopped_because, stopped_tasks(self.client, job)), "")
+        definition, _ = self.described(job.id)
+        events = ecs.events_since(service, definition["registeredAt"])
         runs = f"{job.home} runs {short(service['taskDefinition'])}"
         if mine is None or mine["status"] != "PRIMARY":
             runs += f", not {short(job.id)}"
@@ -180,6 +181,12 @@ class EcsDeployment:
         )
         if not gave_up:
             return Status(State.STOPPED, "not in service", runs)
+        stopped = ""
+        for task in stopped_tasks(self.client, job):
+            stopped = ecs.stopped_because(task)
+            if said := last_lines(self.logs_client, service, definition, task):
+                stopped += f"; it wrote last: {cause_of(said)}"
+                break
         reason = ecs.reason_of(mine, events, stopped)
         return Status(State.FAILED, "given up by ECS", f"{reason} ({runs})")
 

@@ -32,15 +32,26 @@ def end_of(
         logs: boto3's client of CloudWatch Logs.
     """
     name = task["taskArn"].rpartition("/")[2][:8]
-    lines = [f"task {name} stopped: {ecs.stopped_because(task)}"]
+    said = last_lines(logs, service, definition, task)
+    return [
+        f"task {name} stopped: {ecs.stopped_because(task)}",
+        *(f"task {name} | {line}" for line in said),
+    ]
+
+
+def last_lines(
+    logs: Any, service: Mapping[str, Any], definition: Mapping[str, Any], task: Mapping[str, Any]
+) -> list[str]:
+    """What the container behind the load balancer wrote last; nothing where it has no log."""
     container = ecs.serving_container(service, definition)
-    if place := ecs.log_stream(definition, container, task["taskArn"]):
-        group, stream = place
-        try:
-            events = logs.get_log_events(
-                logGroupName=group, logStreamName=stream, limit=TAIL, startFromHead=False
-            )["events"]
-        except logs.exceptions.ResourceNotFoundException:
-            return [*lines, f"task {name} has written nothing to {group}"]
-        lines += [f"task {name} | {each['message']}" for each in events]
-    return lines
+    place = ecs.log_stream(definition, container, task["taskArn"])
+    if place is None:
+        return []
+    group, stream = place
+    try:
+        events = logs.get_log_events(
+            logGroupName=group, logStreamName=stream, limit=TAIL, startFromHead=False
+        )["events"]
+    except logs.exceptions.ResourceNotFoundException:  # it has written nothing
+        return []
+    return [each["message"] for each in events]

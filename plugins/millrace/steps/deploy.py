@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from millrace.aws.remedies import remedy_of
 from millrace.aws.requests import tag_value
 from millrace.datasets.deployment import deploy_of
 from millrace.errors import MillraceError
@@ -110,7 +111,10 @@ def roll_back(run: Run, plan: Mapping[str, Any]) -> Work:
 def why(run: Run, plan: Mapping[str, Any]) -> str:
     """Why the deployment of the planned version did not succeed, as its service tells it."""
     found = _deployment(run, plan) if plan["where"] == "ecs" else None
-    return found[1].reason if found and found[1].reason else "the task logs tell why"
+    reason = found[1].reason if found else ""
+    if remedy := remedy_of(reason):
+        return f"{reason}\nWhat to do: {remedy}"
+    return reason or "the task logs tell why"
 
 
 def _work(run: Run, plan: Mapping[str, Any], kind: str, outcome: str) -> Work:
