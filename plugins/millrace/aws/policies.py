@@ -3,6 +3,7 @@
 worker             Airflow: lake, SageMaker's jobs, their logs, metrics, the queue of uploads
 worker-emr         Airflow, in addition: clusters of EMR and runs of EMR Serverless
 worker-athena      Airflow, in addition: queries of an Athena workgroup
+worker-ecs         Airflow, in addition: deployments of one service of ECS
 sagemaker          the role of SageMaker's jobs
 sagemaker-network  that role, in addition: jobs in own subnets
 emr-instance       the role of the machines of EMR's clusters, and of EMR Serverless' runs
@@ -26,8 +27,8 @@ from millrace.settings import PROJECT
 
 FOLDER = PROJECT / "include" / "iam"
 NAMES = (
-    "worker", "worker-emr", "worker-athena", "sagemaker", "sagemaker-network", "emr-instance",
-    "lambda", "key",
+    "worker", "worker-emr", "worker-athena", "worker-ecs", "sagemaker", "sagemaker-network",
+    "emr-instance", "lambda", "key",
 )  # fmt: skip
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
