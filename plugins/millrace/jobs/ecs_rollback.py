@@ -18,19 +18,24 @@ class EcsRollback(EcsDeployment):
     """The way back from a deployment, known by its name: to the revision that it replaces."""
 
     def find(self, name: str, home: str = "") -> tuple[Job, Status] | None:
-        """The old revision, where the service is on its way to it or there.
-
-        Raises:
-            NotServed: there is no deployment of this name to go back from.
-        """
+        """The old revision, where the service is on its way to it or there."""
         target = self._target(name, home)
+        if target is None:
+            return None
         service = self.service(home)
         if service["taskDefinition"] != target.id:
             return None
         return target, self.status(service, target)
 
     def start(self, request: Request, number: int) -> Job:
+        """Update the service to the old revision.
+
+        Raises:
+            NotServed: there is no deployment of this name to go back from.
+        """
         target = self._target(request.name, request.home)
+        if target is None:
+            raise ecs.NotServed(f"{request.home} was not updated by {request.name}")
         log.warning("Taking %s back to %s.", request.home, short(target.id))
         self.client.update_service(**ecs.update_request(request.home, target.id))
         return replace(target, number=number)
@@ -49,9 +54,8 @@ class EcsRollback(EcsDeployment):
         """
         return replace(super().status(service, job), seconds=None)
 
-    def _target(self, name: str, home: str) -> Job:
+    def _target(self, name: str, home: str) -> Job | None:
         found = super().find(name, home)
         if found is None:
-            raise ecs.NotServed(f"{home} was not updated by {name}: there is nothing to take back")
-        job = found[0]
-        return replace(job, id=self.described(job.id)[1][ecs.REPLACES])
+            return None
+        return replace(found[0], id=self.described(found[0].id)[1][ecs.REPLACES])

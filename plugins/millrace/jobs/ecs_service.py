@@ -42,7 +42,9 @@ class EcsDeployment:
 
     def find(self, name: str, home: str = "") -> tuple[Job, Status] | None:
         """The newest revision that carries the name."""
-        service = self.service(home)
+        service = self._known(home)
+        if service is None:
+            return None  # starting says so
         family = service["taskDefinition"].rpartition("/")[2].rpartition(":")[0]
         newest = self.client.list_task_definitions(
             familyPrefix=family, sort="DESC", maxResults=LOOK_BACK
@@ -83,8 +85,8 @@ class EcsDeployment:
         """A call for each service, and some more for a deployment that has failed."""
         found = {}
         for home, here in groupby(sorted(jobs, key=lambda job: job.home), lambda job: job.home):
-            service = self.service(home)
-            found.update({job: self.status(service, job) for job in here})
+            if service := self._known(home):
+                found.update({job: self.status(service, job) for job in here})
         return found
 
     def logs(self, job: Job, cursor: Mapping[str, Any]) -> Lines:
@@ -133,15 +135,24 @@ class EcsDeployment:
         )
 
     def service(self, home: str) -> dict[str, Any]:
+        """What ECS tells of a service.
+
+        Raises:
+            NotServed: there is none.
+        """
+        if found := self._known(home):
+            return found
         cluster, _, name = home.partition("/")
-        answer = self.client.describe_services(cluster=cluster, services=[name])
-        for service in answer["services"]:
-            if service["status"] != "INACTIVE":
-                return dict(service)
         raise ecs.NotServed(
             f"there is no service {name} in the cluster {cluster}; set MILLRACE_ECS_CLUSTER and"
             " MILLRACE_ECS_SERVICE to one that exists in MILLRACE_AWS_REGION"
         )
+
+    def _known(self, home: str) -> dict[str, Any] | None:
+        cluster, _, name = home.partition("/")
+        answer = self.client.describe_services(cluster=cluster, services=[name])
+        living = (each for each in answer["services"] if each["status"] != "INACTIVE")
+        return next(living, None)
 
     def described(self, revision: str) -> tuple[dict[str, Any], dict[str, str]]:
         """A task definition and its tags."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from millrace.aws.ecs import NotServed
 from millrace.aws.errors import AwsBusy, AwsRefused
 from millrace.jobs.ecs_service import EcsDeployment
 from millrace.jobs.job import Job, JobFailed, State, Status
 from millrace.jobs.operator import JobOperator
+from millrace.jobs.trigger import JobTrigger
 from millrace.lake import read_published
 from millrace.steps.deploy import roll_back, update, why
 from millrace.steps.run import Run
@@ -20,6 +23,7 @@ from millrace.steps.verify import DeploymentFailed, NotVerified, Patience, repor
 from tests.integration.aws.in_task import deferral_of, task_of
 from tests.integration.aws.service import IMAGE, REMOTE, Ground
 from tests.integration.aws.standin import StandIn
+from tests.jobs.test_trigger import event_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("connection")]
 SOON = Patience(seconds=8, pause=0.1)
@@ -228,6 +232,23 @@ def test_a_task_that_is_failed_takes_its_deployment_back(ground: Ground) -> None
     assert again["job"]["number"] == 2
 
 
+def test_the_triggerer_tells_the_events_and_takes_back_what_comes_to_nothing(
+    ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, plan = ground.run(MILLRACE_JOB_TIMEOUT="2"), ground.plan()
+    ground.set_breaker({"enable": False, "rollback": False})
+    no_such_model(ground)
+    operator, context, waiting = waiting_update(run, plan)
+    trigger = JobTrigger("ecs_deployment", waiting["job"], "aws_default", ground.aws.region, 2, 0.2)
+    event = asyncio.run(event_of(trigger))
+    said = capsys.readouterr().out
+    assert "0 of 1 tasks run" in said and "has started 1 tasks: (task" in said
+    assert "has reached its limit of 2 s and is stopped" in said and event["expired"]
+    with pytest.raises(JobFailed, match=r"(?s)time limit of 2 s.*MILLRACE_JOB_TIMEOUT"):
+        operator.complete(context, event, **waiting)
+    assert (ground.runs(), ground.serves()) == ("1", "1")
+
+
 def test_one_deployment_of_a_service_at_a_time(ground: Ground) -> None:
     run = ground.run()
     ground.version("3")
@@ -241,5 +262,5 @@ def test_one_deployment_of_a_service_at_a_time(ground: Ground) -> None:
 
 def test_a_service_that_is_not_there_is_named(ground: Ground) -> None:
     run = ground.run(MILLRACE_ECS_SERVICE="nobody")
-    with pytest.raises(ValueError, match="there is no service nobody in the cluster models; set"):
+    with pytest.raises(NotServed, match="there is no service nobody in the cluster models; set"):
         waiting_update(run, ground.plan())
