@@ -29,7 +29,8 @@ PLAN = {"version": "2", "content": "files of 2", "where": "local",
 class Remote:
     """The service as a process on this machine, and its registry."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, dataset: str = "club"):
+        self.dataset = dataset
         self.registry = folder / "registry.json"
         self.champion("1", {"1": {"content": "files of 1"}, "2": {"content": "files of 2"}})
         with socket.socket() as probe:
@@ -38,13 +39,13 @@ class Remote:
         self.url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from remote_service import main; main()", str(port)],
-            env={**os.environ, "PYTHONPATH": str(REMOTE), "MILLRACE_MODELS": "club",
+            env={**os.environ, "PYTHONPATH": str(REMOTE), "MILLRACE_MODELS": dataset,
                  "REGISTRY": str(self.registry)},
         )  # fmt: skip
         end = time.monotonic() + 30
         while time.monotonic() < end:
             try:
-                ModelService(self.url).complaint("club")
+                ModelService(self.url).complaint(dataset)
                 return
             except NoAnswer:
                 time.sleep(0.05)
@@ -52,9 +53,9 @@ class Remote:
 
     def champion(self, number: str, versions: dict[str, Any] | None = None) -> None:
         """Move the alias; change versions."""
-        known = json.loads(self.registry.read_text()) if self.registry.exists() else {"club": {}}
-        held = {**known["club"].get("versions", {}), **(versions or {})}
-        document = {"club": {"champion": number, "versions": held}}
+        known = json.loads(self.registry.read_text()) if self.registry.exists() else {}
+        held = {**known.get(self.dataset, {}).get("versions", {}), **(versions or {})}
+        document = {self.dataset: {"champion": number, "versions": held}}
         part = self.registry.with_suffix(".part")
         part.write_text(json.dumps(document))
         part.replace(self.registry)

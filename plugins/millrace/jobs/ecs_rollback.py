@@ -9,36 +9,41 @@ from typing import Any
 
 from millrace.aws import ecs
 from millrace.jobs.ecs_service import EcsDeployment, short
-from millrace.jobs.job import Job, Lines, Request, Status
+from millrace.jobs.job import Job, Lines, Request, State, Status
 
 log = logging.getLogger(__name__)
 
 
 class EcsRollback(EcsDeployment):
-    """The way back from a deployment, known by its name: to the revision that it replaces."""
+    """The way back from a deployment, which is known by its name, to the revision it replaces.
+
+    Only a service that stands on the deployment's own revision is taken back. On any other, be it
+    the circuit breaker's or a person's, it is left alone, and waited for.
+    """
 
     def find(self, name: str, home: str = "") -> tuple[Job, Status] | None:
-        """The old revision, where the service is on its way to it or there."""
-        target = self._target(name, home)
-        if target is None:
+        """The revision that the service stands on; None where it is the deployment's own."""
+        service, deployed = self.known(home), super().find(name, home)
+        if service is None or (deployed and deployed[0].id == service["taskDefinition"]):
             return None
-        service = self.service(home)
-        if service["taskDefinition"] != target.id:
-            return None
-        return target, self.status(service, target)
+        number = deployed[0].number if deployed else 1
+        job = Job(name, number, service["taskDefinition"], home)
+        return job, self.status(service, job)
 
     def start(self, request: Request, number: int) -> Job:
         """Update the service to the old revision.
 
         Raises:
-            NotServed: there is no deployment of this name to go back from.
+            NotServed: the service, or its deployment of this name, is gone.
         """
-        target = self._target(request.name, request.home)
-        if target is None:
-            raise ecs.NotServed(f"{request.home} was not updated by {request.name}")
-        log.warning("Taking %s back to %s.", request.home, short(target.id))
-        self.client.update_service(**ecs.update_request(request.home, target.id))
-        return replace(target, number=number)
+        deployed = super().find(request.name, request.home)
+        if deployed is None:
+            self.service(request.home)
+            raise ecs.NotServed(f"{request.home} has no deployment {request.name} any more")
+        before = self.described(deployed[0].id)[1][ecs.REPLACES]
+        log.warning("Taking %s back to %s.", request.home, short(before))
+        self.client.update_service(**ecs.update_request(request.home, before))
+        return Job(request.name, number, before, request.home)
 
     def logs(self, job: Job, cursor: Mapping[str, Any]) -> Lines:
         """Nothing: how many tasks run is told, and the events stand in the deployment's log."""
@@ -49,13 +54,7 @@ class EcsRollback(EcsDeployment):
         log.warning("%s goes on to %s.", job.home, short(job.id))
 
     def status(self, service: Mapping[str, Any], job: Job) -> Status:
-        """Without an age: the circuit breaker goes back to the old deployment, which is as old as
-        it is.
-        """
+        """Without an age: the circuit breaker goes back to a deployment that is as old as it is."""
+        if service["taskDefinition"] != job.id:
+            return Status(State.WAITING, f"waiting for ECS to turn to {short(job.id)}")
         return replace(super().status(service, job), seconds=None)
-
-    def _target(self, name: str, home: str) -> Job | None:
-        found = super().find(name, home)
-        if found is None:
-            return None
-        return replace(found[0], id=self.described(found[0].id)[1][ecs.REPLACES])

@@ -11,13 +11,13 @@ from typing import Any
 
 from millrace.aws import ecs
 from millrace.aws.errors import AwsBusy
-from millrace.jobs.causes import cause_of
-from millrace.jobs.ecs_tasks import end_of, last_lines, stopped_tasks
+from millrace.jobs.ecs_tasks import end_of, stopped_tasks, why_stopped
 from millrace.jobs.job import Job, Lines, Request, State, Status
 
 log = logging.getLogger(__name__)
 
 LOOK_BACK = 10  # newest revisions of a task definition among which a deployment is found
+CATCHING_UP = 10.0  # seconds after which ECS describes a service as it was updated
 ENDS_TOLD = 3  # stopped tasks of a deployment whose lines are read; the others end alike
 
 
@@ -42,7 +42,7 @@ class EcsDeployment:
 
     def find(self, name: str, home: str = "") -> tuple[Job, Status] | None:
         """The newest revision that carries the name."""
-        service = self._known(home)
+        service = self.known(home)
         if service is None:
             return None  # starting says so
         family = service["taskDefinition"].rpartition("/")[2].rpartition(":")[0]
@@ -85,7 +85,7 @@ class EcsDeployment:
         """A call for each service, and some more for a deployment that has failed."""
         found = {}
         for home, here in groupby(sorted(jobs, key=lambda job: job.home), lambda job: job.home):
-            if service := self._known(home):
+            if service := self.known(home):
                 found.update({job: self.status(service, job) for job in here})
         return found
 
@@ -140,7 +140,7 @@ class EcsDeployment:
         Raises:
             NotServed: there is none.
         """
-        if found := self._known(home):
+        if found := self.known(home):
             return found
         cluster, _, name = home.partition("/")
         raise ecs.NotServed(
@@ -148,7 +148,8 @@ class EcsDeployment:
             " MILLRACE_ECS_SERVICE to one that exists in MILLRACE_AWS_REGION"
         )
 
-    def _known(self, home: str) -> dict[str, Any] | None:
+    def known(self, home: str) -> dict[str, Any] | None:
+        """What ECS tells of a service, None where there is none."""
         cluster, _, name = home.partition("/")
         answer = self.client.describe_services(cluster=cluster, services=[name])
         living = (each for each in answer["services"] if each["status"] != "INACTIVE")
@@ -173,7 +174,7 @@ class EcsDeployment:
                 return self._failure(service, job, mine)
             words = f"{mine['runningCount']} of {mine['desiredCount']} tasks run"
             state = State.SUCCEEDED if settled else State.RUNNING
-            return Status(state, words, "", _age(mine))
+            return Status(state, words, "", seconds_since(mine["createdAt"]))
         if settled:
             return self._failure(service, job, mine)
         return Status(State.STOPPING, f"going back to {short(service['taskDefinition'])}")
@@ -183,21 +184,19 @@ class EcsDeployment:
     ) -> Status:
         """FAILED where ECS gave the deployment up, STOPPED where somebody updated the service."""
         definition, _ = self.described(job.id)
-        events = ecs.events_since(service, definition["registeredAt"])
+        begun: datetime = definition["registeredAt"]
+        events = ecs.events_since(service, begun)
         runs = f"{job.home} runs {short(service['taskDefinition'])}"
         if mine is None or mine["status"] != "PRIMARY":
             runs += f", not {short(job.id)}"
         gave_up = (mine or {}).get("rolloutState") == "FAILED" or any(
             ecs.GAVE_UP.search(each["message"]) for each in events
         )
+        if not gave_up and seconds_since(begun) < CATCHING_UP:
+            return Status(State.WAITING, "not seen by ECS yet")
         if not gave_up:
             return Status(State.STOPPED, "not in service", runs)
-        stopped = ""
-        for task in stopped_tasks(self.client, job):
-            stopped = ecs.stopped_because(task)
-            if said := last_lines(self.logs_client, service, definition, task):
-                stopped += f"; it wrote last: {cause_of(said)}"
-                break
+        stopped = why_stopped(self.client, self.logs_client, service, definition, job)
         reason = ecs.reason_of(mine, events, stopped)
         return Status(State.FAILED, "given up by ECS", f"{reason} ({runs})")
 
@@ -207,6 +206,6 @@ def short(revision: str) -> str:
     return revision.rpartition("/")[2]
 
 
-def _age(deployment: Mapping[str, Any]) -> float:
-    created: datetime = deployment["createdAt"]
-    return (datetime.now(UTC) - created).total_seconds()
+def seconds_since(moment: datetime) -> float:
+    """Of wall-clock time."""
+    return (datetime.now(UTC) - moment).total_seconds()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from millrace.aws import ecs
+from millrace.jobs.causes import cause_of
 from millrace.jobs.job import Job
 
 TAIL = 20  # last lines of a stopped container
@@ -37,6 +38,18 @@ def end_of(
         f"task {name} stopped: {ecs.stopped_because(task)}",
         *(f"task {name} | {line}" for line in said),
     ]
+
+
+def why_stopped(
+    client: Any, logs: Any, service: Mapping[str, Any], definition: Mapping[str, Any], job: Job
+) -> str:
+    """Why one of a deployment's tasks stopped, with what tells most of its lines; may be empty."""
+    stopped = ""
+    for task in stopped_tasks(client, job):
+        stopped = ecs.stopped_because(task)
+        if said := last_lines(logs, service, definition, task):
+            return f"{stopped}; it wrote last: {cause_of(said)}"
+    return stopped
 
 
 def last_lines(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from millrace.aws.remedies import remedy_of
@@ -102,19 +101,24 @@ def update(run: Run, plan: Mapping[str, Any]) -> Work:
 
 def roll_back(run: Run, plan: Mapping[str, Any]) -> Work:
     """The way back to what the service ran before the deployment of the planned version."""
-    if plan["where"] == "ecs" and _deployment(run, plan) is None:
-        log.info("%s was not updated: there is nothing to take back.", _home(run))
-        return replace(_work(run, plan, "ecs_rollback", "not updated"), remote=None)
     return _work(run, plan, "ecs_rollback", "rolled back")
 
 
 def why(run: Run, plan: Mapping[str, Any]) -> str:
-    """Why the deployment of the planned version did not succeed, as its service tells it."""
-    found = _deployment(run, plan) if plan["where"] == "ecs" else None
-    reason = found[1].reason if found else ""
+    """Why this run's deployment of the planned version did not succeed, as ECS tells it."""
+    reason = _reason(run, plan) if plan["where"] == "ecs" else ""
     if remedy := remedy_of(reason):
         return f"{reason}\nWhat to do: {remedy}"
-    return reason or "the task logs tell why"
+    return reason or "the logs of `update` and `verify` tell why"
+
+
+def _reason(run: Run, plan: Mapping[str, Any]) -> str:
+    """Empty where the newest deployment of the version is another run's."""
+    backend = _backend(run)
+    found = backend.find(_name(run, plan), _home(run))
+    if found is None or backend.described(found[0].id)[1].get("run") != tag_value(run.run_id):
+        return ""
+    return found[1].reason
 
 
 def _work(run: Run, plan: Mapping[str, Any], kind: str, outcome: str) -> Work:
@@ -137,8 +141,8 @@ def _work(run: Run, plan: Mapping[str, Any], kind: str, outcome: str) -> Work:
     # What is in service is asked of the service, so a record of old never answers.
     return Work(
         run.store, plan["version"], run.place("reports", "deployment"), depends_on=record,
-        inputs={f"version {plan['version']}": plan["content"]}, here=here, remote=remote,
-        again=True,
+        inputs={f"models:/{run.spec.name}/{plan['version']}": plan["content"]},
+        here=here, remote=remote, again=True,
     )  # fmt: skip
 
 
@@ -179,10 +183,6 @@ def _champion(run: Run) -> tuple[str, str]:
 def _is_pinned(run: Run, where: str, version: str) -> bool:
     """Whether the service stays at the version whatever becomes of the champion."""
     return where == "local" or _backend(run).pinned(_home(run), run.spec.name) == version
-
-
-def _deployment(run: Run, plan: Mapping[str, Any]) -> tuple[Job, Status] | None:
-    return _backend(run).find(_name(run, plan), _home(run))
 
 
 def _backend(run: Run) -> EcsDeployment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -96,13 +97,16 @@ def _verify(
         heard[said] += 1
         fits = card.get("version") == version and card.get("content") == content
         in_a_row = in_a_row + 1 if fits else 0
-        if refusable and not fits and (complaint := _complaint(service, dataset)):
+        complaint = "" if fits else _complaint(service, dataset)
+        # One about another version may be of old: the service has not looked yet.
+        if refusable and re.search(rf"\bversion {version}\b", complaint):
             raise NotVerified(f"{service.url} does not take version {version}: {complaint}")
         if time.monotonic() > end:
             told = ", ".join(f"{count} times {what}" for what, count in heard.most_common(4))
             raise NotVerified(
                 f"{service.url} does not serve version {version} of {dataset} after"
                 f" {limits.seconds:g} s; it was asked {heard.total()} times and gave {told}"
+                + (f"; it says: {complaint}" if complaint else "")
             )
         time.sleep(0 if fits else limits.pause)
     _let_predict(service, dataset, card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from millrace.aws.ecs import NotServed
 from millrace.aws.errors import AwsBusy, AwsRefused
+from millrace.jobs import ecs_service
 from millrace.jobs.ecs_service import EcsDeployment
 from millrace.jobs.job import Job, JobFailed, State, Status
 from millrace.jobs.operator import JobOperator
@@ -33,6 +35,12 @@ SOON = Patience(seconds=8, pause=0.1)
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     with StandIn(tmp_path_factory.mktemp("aws"), pace={"state": 0.05, "grace": 0.2}) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in describes a service as it is, at once."""
+    monkeypatch.setattr(ecs_service, "CATCHING_UP", 0.0)
 
 
 @pytest.fixture
@@ -210,6 +218,31 @@ def test_a_worker_that_died_before_the_update_leaves_nothing_but_a_revision(
     assert told(run, plan).endswith("Version 1 is in service, verified.")
     _, _, waiting = waiting_update(run, plan)
     assert waiting["job"]["number"] == 2
+
+
+def test_a_service_that_ecs_does_not_describe_as_updated_yet_is_waited_for(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, plan = ground.run(), ground.plan()
+    ground.aws.fault({"fault": "access_denied", "operation": "UpdateService", "times": 1})
+    with pytest.raises(AwsRefused):
+        waiting_update(run, plan)
+    monkeypatch.setattr(ecs_service, "CATCHING_UP", 60.0)
+    _, _, waiting = waiting_update(run, plan)
+    assert waiting["found"] and status_of(ground, waiting).state is State.WAITING
+    monkeypatch.setattr(ecs_service, "CATCHING_UP", 0.0)
+    assert status_of(ground, waiting).state is State.STOPPED, "it is started anew then"
+
+
+def test_a_deployment_of_old_is_not_taken_back(ground: Ground) -> None:
+    """The update of today failed before it changed anything; the one of last month did not."""
+    deploy(ground, ground.run(), ground.plan())
+    deploy(ground, ground.run(), ground.plan("1", before="2"))
+    assert (ground.runs(), ground.serves()) == ("3", "1")
+    today = replace(ground.run(), run_id="manual__today")
+    go_back(ground, today, ground.plan())
+    assert (ground.runs(), ground.serves()) == ("3", "1")
+    assert "the logs of `update` and `verify` tell why" in told(today, ground.plan())
 
 
 def test_an_answer_that_is_lost_makes_no_second_deployment(ground: Ground) -> None:
