@@ -7,7 +7,6 @@ from typing import Any
 import requests
 
 TIMEOUT = 10.0  # seconds for one answer
-WHY = ("error", "fallback")  # what a service says of a model that it did not take
 
 
 class NoAnswer(RuntimeError):
@@ -33,8 +32,7 @@ class ModelService:
         """Why the service does not serve the model it should, in its words; empty: it does."""
         answer = self._ask("GET", "")
         models = self._document(answer, 200, 503).get("models", {})
-        said = models.get(dataset, {})
-        return "; ".join(str(said[key]) for key in WHY if said.get(key))
+        return str(models.get(dataset, {}).get("fallback", ""))
 
     def predict(self, dataset: str, record: dict[str, Any]) -> dict[str, Any]:
         """The answer to one record."""

@@ -4,8 +4,8 @@ contract over HTTP, with a file for a registry and versions for models.
     python -c "from remote_service import main; main()" 8000
 
 REGISTRY names a JSON file: by data set `champion` and `versions`, each with `content` (hash of
-the model's files) and, if it is bad, `broken` (why it cannot be loaded) or `mute` (it predicts
-nothing).
+the model's files) and, if it is bad, `broken` (why it cannot be loaded), `mute` (it predicts
+nothing) or `deadly` (nothing survives its loading).
 MILLRACE_MODELS pins versions (`club=2`) or names data sets that follow the champion (`club`).
 HEALTH_PATH is where `GET /` answers. Standard library only.
 """
@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-FIELDS = [{"name": "visits", "type": "number", "example": 3.0}]
+EXAMPLE = {"visits": 3.0}
 
 
 class Models:
@@ -41,15 +41,17 @@ class Models:
         version = pin or held["champion"]
         found = held["versions"].get(version)
         if found is None:
-            error = f"NoModel: {dataset} has no version {version} in the registry"
+            error = f"{dataset} has no version {version} in the registry; run its pipeline first"
         elif "broken" in found:
             error = found["broken"]
         else:
             self._loaded[dataset] = {"version": version, "source": "registry", **found}
             return self._loaded[dataset]
         if dataset in self._loaded:
-            return {**self._loaded[dataset], "fallback": f"version {version}: {error}"}
-        return {"error": error}
+            stays = f"version {self._loaded[dataset]['version']} stays"
+            said = f"version {version} is not in service: {error}; {stays}"
+            return {**self._loaded[dataset], "fallback": said}
+        return {"version": None, "fallback": f"{error}; there is no model"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -59,12 +61,12 @@ class Handler(BaseHTTPRequestHandler):
         found, path = self.models.look(), self.path.split("?")[0]
         dataset = path.strip("/").partition("/")[0]
         if path == os.environ.get("HEALTH_PATH", "/"):
-            missing = [name for name, model in found.items() if "version" not in model]
-            status = "missing" if missing else "ok"
+            missing = [name for name, model in found.items() if not model["version"]]
+            status = "not ready" if missing else "ok"
             self.answer(503 if missing else 200, {"status": status, "models": found})
-        elif path.endswith("/model") and "version" in found.get(dataset, {}):
+        elif path.endswith("/model") and found.get(dataset, {}).get("version"):
             facts = {key: found[dataset][key] for key in ("version", "content")}
-            self.answer(200, {"dataset": dataset, **facts, "fields": FIELDS})
+            self.answer(200, {"dataset": dataset, **facts, "example": EXAMPLE})
         else:
             self.answer(404, {"detail": f"there is no {path}"})
 
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         model = self.models.look()[self.path.strip("/").partition("/")[0]]
         if model.get("mute"):
             self.answer(500, {"detail": "the model fell silent"})
-        elif set(record) != {field["name"] for field in FIELDS}:
+        elif set(record) != set(EXAMPLE):
             self.answer(422, {"detail": "no such fields"})
         else:
             self.answer(200, {"probability": 0.5, "version": model["version"]})
@@ -93,6 +95,8 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     Handler.models = Models(os.environ["MILLRACE_MODELS"], Path(os.environ["REGISTRY"]))
     for dataset, model in Handler.models.look().items():
-        said = model.get("error") or f"serving version {model['version']}"
+        said = model.get("fallback") or f"version {model['version']} is in service"
         print(f"{dataset}: {said}", file=sys.stderr, flush=True)
+        if model.get("deadly"):
+            raise MemoryError(f"version {model['version']} is too large")
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[-1])), Handler).serve_forever()

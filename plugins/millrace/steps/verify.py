@@ -134,10 +134,9 @@ def _complaint(service: ModelService, dataset: str) -> str:
 
 
 def _let_predict(service: ModelService, dataset: str, card: Mapping[str, Any]) -> None:
-    """Send the example that the model's own card gives."""
-    record = {each["name"]: each["example"] for each in card["fields"]}
+    """Send the example that the service gives of the model's records."""
     try:
-        service.predict(dataset, record)
+        service.predict(dataset, card["example"])
     except NoAnswer as error:
         raise NotVerified(
             f"version {card['version']} of {dataset} does not predict its own example: {error}"

@@ -12,9 +12,9 @@ import pytest
 from millrace.aws.policies import policy
 from millrace.jobs.ecs_rollback import EcsRollback
 from millrace.jobs.ecs_service import EcsDeployment
-from millrace.jobs.job import Job, State
+from millrace.jobs.job import State
 from millrace.steps.deploy import update
-from tests.integration.aws.service import CLUSTER, GROUP, IMAGE, Ground
+from tests.integration.aws.service import CLUSTER, GROUP, Ground
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import ACCOUNT, REGION, role_arn
 
@@ -52,7 +52,9 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     place = folder / NAME
     place.mkdir()
     with StandIn(folder, pace={"state": 0.05, "grace": 0.2}, policies=policies) as aws:
-        yield Ground(aws, place)
+        made = Ground(aws, place)
+        made.version("2", deadly=True)
+        yield made
 
 
 def deploy_in_vain(ground: Ground, user: str) -> None:
@@ -60,14 +62,13 @@ def deploy_in_vain(ground: Ground, user: str) -> None:
     clients = ground.aws.client("ecs", user), ground.aws.client("logs", user)
     backend, way_back = EcsDeployment(*clients), EcsRollback(*clients)
     request = update(ground.run(), ground.plan()).remote.request  # type: ignore[union-attr]
-    ground.aws.image(IMAGE)
     try:
         found = backend.find(request.name, request.home)
         job = backend.start(request, found[0].number + 1 if found else 1)
         ground.until(lambda: backend.poll([job])[job].state.ended)
         assert backend.poll([job])[job].state is State.FAILED
-        told = "\n".join(backend.logs(Job(job.name, job.number, job.id, job.home), {}).lines)
-        assert "ModuleNotFoundError" in told
+        told = "\n".join(backend.logs(job, {}).lines)
+        assert "MemoryError: version 2 is too large" in told
         way_back.start(request, 1)
         ground.until(ground.is_steady)
     finally:
