@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,24 @@ def test_a_new_version_comes_into_service_and_stays_pinned(ground: Ground) -> No
     assert backend(ground).pinned(ground.home, "club") == "2"
     record = read_published(run.store, run.place("reports", "deployment"))
     assert record and record.json("deployment.json")["outcome"] == "updated"
+
+
+def test_nobody_notices_an_update(ground: Ground) -> None:
+    run, plan, over = ground.run(), ground.plan(), threading.Event()
+    heard: list[str] = []
+
+    def ask() -> None:
+        while not over.is_set():
+            heard.append(ground.serves())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        deploy(ground, run, plan)
+    finally:
+        over.set()
+        asking.join()
+    assert set(heard) == {"1", "2"}, "never no answer"
 
 
 def wrong_health_path(ground: Ground) -> None:

@@ -68,6 +68,11 @@ class Balancer:
         """The target group, as moto knows it."""
         return elbv2_backends[ACCOUNT][self._region].target_groups[self._arn]
 
+    def remove(self, target: Target) -> None:
+        """Send it nothing any more."""
+        if target in self.targets:
+            self.targets.remove(target)
+
     def pick(self) -> Target | None:
         """The healthy target whose turn it is."""
         healthy = [target for target in self.targets if target.state == "healthy"]

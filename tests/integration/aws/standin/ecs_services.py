@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LOOK = 0.05  # seconds between two looks at the tasks
 MOST_FAILURES = 3  # of a deployment's tasks; ECS takes half of the wanted tasks, 3 at least
 MOST_EVENTS = 100
+SCALING = "Scaling activity initiated by deployment"
 BREAKER = "ECS deployment circuit breaker"
 
 
@@ -143,8 +144,7 @@ class Service:
         for task in [task for task in one.tasks if task.status == "STOPPED"]:
             one.tasks.remove(task)
             self.stopped.append(task)
-            if task.target in self.balancer.targets:
-                self.balancer.targets.remove(task.target)
+            self.balancer.remove(task.target)
             if not task.stop_asked.is_set():
                 one.failed += 1
         if one.status == "ACTIVE" and not one.tasks and not one.desired:
@@ -158,7 +158,7 @@ class Service:
                     f"(task {task.name}) (port {self._port}) is unhealthy in (target-group"
                     f" {group}) due to (reason {task.target.reason})."
                 )
-                task.stop(f"Task failed ELB health checks in (target-group {group})")
+                self._stop(task, f"Task failed ELB health checks in (target-group {group})")
                 one.failed += 1
 
     def _launch(self, one: Deployment) -> None:
@@ -171,12 +171,17 @@ class Service:
         task.begin()
         self._tell(f"has started 1 tasks: (task {task.name}).")
 
+    def _stop(self, task: Task, reason: str) -> None:
+        """No request goes to it any more once it is told to end."""
+        self.balancer.remove(task.target)
+        task.stop(reason)
+
     def _complete(self, now: Deployment) -> None:
         """Retire what came before; once it is gone, the deployment is complete."""
         for other in self.deployments[1:]:
             other.desired = 0
             for task in other.tasks:
-                task.stop("Scaling activity initiated by deployment")
+                self._stop(task, SCALING)
         if len(self.deployments) == 1 and now.rollout == "IN_PROGRESS":
             now.rollout, now.reason = "COMPLETED", f"ECS deployment {now.id} completed."
             self._tell(f"(deployment {now.id}) deployment completed.")
@@ -193,7 +198,7 @@ class Service:
         now.status, now.desired, before.status = "ACTIVE", 0, "PRIMARY"
         self._begin(before, f"{BREAKER}: rolling back to deploymentId {before.id}.")
         for task in now.tasks:
-            task.stop("Scaling activity initiated by deployment")
+            self._stop(task, SCALING)
         self.deployments.remove(before)
         self.deployments.insert(0, before)
 
