@@ -74,15 +74,10 @@ def starter(names: list[str]) -> None:
     def find_changes() -> list[dict[str, Any]]:
         """Tells which data sets have something new to score, from the events of this run."""
         context = get_current_context()
-        events = [
-            (each.asset.uri, each.extra)
-            for found in context["triggering_asset_events"].values()
-            for each in found
-        ]
         partition = context["dag_run"].partition_key
         return [
             {"trigger_dag_id": f"score_{name}", "conf": {"partition": partition}}
-            for name in assets.changed(events)
+            for name in assets.changed(assets.heard(context))
         ]
 
     @dag(

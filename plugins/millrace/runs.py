@@ -82,6 +82,18 @@ def _beside(spec: AnySpec, dag_id: str, tag: str, about: str | None) -> dict[str
     }
 
 
+def deploy_options(spec: AnySpec, about: str | None) -> dict[str, Any]:
+    """The arguments of `@dag` for the deployment of one data set's champion."""
+    return {
+        **dag_options(spec),
+        "dag_id": f"deploy_{spec.name}",
+        "max_active_runs": 1,  # a service changes in one way at a time
+        "params": {},
+        "tags": list(dict.fromkeys(("deployment", *spec.tags))),
+        "doc_md": about,
+    }
+
+
 def kind_of(spec: AnySpec) -> str:
     """What a data set is made of, as a tag of its DAG."""
     if isinstance(spec, RelationalSpec):
@@ -176,14 +188,14 @@ def this_run(spec: AnySpec) -> Run:
         open_lake(settings),
         settings,
         tuple(params.get("candidates", spec.candidates)),
-        engine=engine_of(params["engine"], settings),
+        engine=engine_of(params.get("engine", "auto"), settings),
         run_id=dag_run.run_id,
         started=dag_run.start_date,
         client=partial(aws_client, settings),
         keys=partial(aws_variables, settings),
         promote=params.get("promote", "auto"),
         backfill=dag_run.run_type == "backfill",
-        again=params["again"],
+        again=params.get("again", False),
     )
 
 
@@ -217,7 +229,7 @@ def aws_client(settings: Settings, service: str) -> Any:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
     return AwsBaseHook(
-        settings.aws_connection, client_type=service, region_name=settings.aws_target().region
+        settings.aws_connection, client_type=service, region_name=settings.aws_region
     ).get_conn()
 
 

@@ -17,11 +17,14 @@ VALUES = {
     "MetricsNamespace": "Millrace", "EventsQueue": "millrace-uploads",
     "ImageAccount": "492215442770", "FunctionName": "millrace-preprocess",
     "FailuresQueue": "millrace-failures", "ServiceRepository": "millrace/service",
-    "ServiceLogGroup": "/millrace/service",
     "AthenaWorkgroup": "features", "AthenaDatabase": "millrace",
     "EmrJobRole": "arn:aws:iam::123456789012:role/spark",
     "EmrServiceRole": "arn:aws:iam::123456789012:role/clusters",
     "EmrInstanceRole": "arn:aws:iam::123456789012:role/instances",
+    "EcsCluster": "models", "EcsService": "millrace", "EcsFamily": "serving",
+    "EcsTaskRole": "arn:aws:iam::123456789012:role/serving",
+    "EcsExecutionRole": "arn:aws:iam::123456789012:role/execution",
+    "ServiceLogGroup": "/millrace/serving",
     "KmsKey": "arn:aws:kms:eu-central-1:123456789012:key/0d990263-018e-4e65-a703-eff731de951e",
 }  # fmt: skip
 
@@ -30,6 +33,12 @@ WHOLE_SERVICE = {
     ("worker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
     ("worker-emr", "MakeClusters"): "a cluster that is not yet made has no name; its tag is asked",
     ("worker-emr", "FindClusters"): "lists have no resource; a cluster is found by its name",
+    ("worker-ecs", "ReadDefinitions"): "ECS knows no resource for it",
+    (
+        "worker-ecs",
+        "MakeRevisions",
+    ): "a revision that is not yet made has no name; its tag is asked",
+    ("worker-ecs", "ListTasks"): "lists have no resource; the cluster is restricted",
     ("sagemaker", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
     ("service-start", "GetImageToken"): "the token is one for the whole registry",
@@ -127,6 +136,15 @@ def test_queries_drop_no_tables_but_their_own() -> None:
     assert allowed("worker-athena", "athena:StartQueryExecution") == [
         "arn:aws:athena:eu-central-1:123456789012:workgroup/features"
     ]
+
+
+def test_deployments_change_one_service_only() -> None:
+    service = "arn:aws:ecs:eu-central-1:123456789012:service/models/millrace"
+    assert allowed("worker-ecs", "ecs:UpdateService") == [service]
+    (passing,) = [s for s in statements("worker-ecs") if "iam:PassRole" in s["Action"]]
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    }
 
 
 def test_jobs_write_to_the_area_of_jobs_only() -> None:

@@ -143,6 +143,7 @@ class Evaluation:
             ("AWS::KMS::Key", "Arn"): f"arn:aws:kms:{region}:{ACCOUNT}:key/{KEY_ID}",
             ("AWS::SQS::Queue", "Arn"): f"arn:aws:sqs:{region}:{ACCOUNT}:{STACK}-{name}",
             ("AWS::SQS::Queue", "QueueName"): f"{STACK}-{name}",
+            ("AWS::ECS::Service", "Name"): f"{STACK}-{name}",
         }
         return known.get((kind, attribute), f"{name}.{attribute}")
 

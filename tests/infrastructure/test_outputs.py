@@ -47,7 +47,13 @@ def test_airflow_takes_the_connection(who: str, request: pytest.FixtureRequest) 
     assert connection.extra_dejson == {"region_name": REGION, **role}
 
 
-def test_lines_for_people_say_where_images_go_and_who_answers(everything: Evaluation) -> None:
+def test_deployments_know_the_service_and_its_address(everything: Evaluation) -> None:
+    found = settings_of(everything)
+    assert found["MILLRACE_ECS_CLUSTER"] == "Cluster"
+    assert found["MILLRACE_ECS_SERVICE"] == "millrace-Service"
+    assert found["MILLRACE_SERVICE_URL"] == "https://LoadBalancer.DNSName"
+
+
+def test_lines_for_people_say_where_images_go(everything: Evaluation) -> None:
     said = "\n".join(value for value in everything.outputs.values() if value.startswith("# "))
     assert "# images of the service: ServiceRepository.RepositoryUri" in said
-    assert "# the service: https://LoadBalancer.DNSName/" in said

@@ -23,12 +23,15 @@ VALUES = {
     "MetricsNamespace": "Millrace", "EventsQueue": "millrace-UploadsQueue",
     "FailuresQueue": "millrace-DeadLetters", "FunctionName": "millrace-on-upload",
     "AthenaWorkgroup": "millrace", "AthenaDatabase": "millrace",
+    "EcsCluster": "Cluster", "EcsService": "millrace-Service",
+    "EcsFamily": "millrace-service", "EcsTaskRole": f"{ROLE}-ServiceRole",
+    "EcsExecutionRole": f"{ROLE}-ServiceStartRole",
     "ServiceRepository": "millrace/service", "ServiceLogGroup": "millrace-service",
     "KmsKey": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
 }  # fmt: skip
 EMR = "arn:aws:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2"
 CARRIED = {
-    "WorkerRole": {"worker", "worker-emr", "worker-athena", "key"},
+    "WorkerRole": {"worker", "worker-emr", "worker-athena", "worker-ecs", "key"},
     "JobsRole": {"sagemaker", "key"},
     "EmrServiceRole": {EMR, "emr-service", "key"},
     "SparkRole": {"emr-instance", "key"},

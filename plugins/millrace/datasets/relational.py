@@ -20,6 +20,7 @@ from millrace.datasets.parts import Label, Part, check_quote, one_ascii_characte
 from millrace.datasets.pipeline import PipelineSpec
 from millrace.datasets.quality import Checks
 from millrace.datasets.scores import Scoring
+from millrace.datasets.served import Deploy
 from millrace.datasets.spec import RESERVED, DatasetSpec
 from millrace.metrics import EXPECTED_COST, METRICS
 
@@ -168,6 +169,7 @@ class RelationalSpec(PipelineSpec):
     checks: Checks = Checks()
     scoring: Scoring | None = None
     drift: Watch | None = None
+    deploy: Deploy | None = None
 
     @field_validator("tables")
     @classmethod

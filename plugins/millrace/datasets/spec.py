@@ -13,6 +13,7 @@ from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
 from millrace.datasets.parts import wrong
 from millrace.datasets.pipeline import PipelineSpec
+from millrace.datasets.served import Deploy
 from millrace.metrics import EXPECTED_COST, METRICS
 
 ROW_ID = "_row_id"
@@ -40,6 +41,7 @@ class DatasetSpec(PipelineSpec):
     metric: str = "roc_auc"
     gates: dict[str, Gate] = {}
     drift: Watch | None = None
+    deploy: Deploy | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetSpec:

@@ -19,7 +19,7 @@ END = "  # --- end: change include/iam, then write this part anew ---\n"
 POLICIES = {
     "worker": None, "worker-emr": None, "worker-athena": None, "sagemaker": None,
     "emr-service": None, "emr-instance": None, "key": None, "lambda": "HasOnUpload",
-    "service": "HasService", "service-start": "HasService",
+    "worker-ecs": "HasService", "service": "HasService", "service-start": "HasService",
 }  # fmt: skip
 """The policies that the template has, and the condition under which. `sagemaker-network` is not
 among them: the stack makes no network for the jobs."""
@@ -42,6 +42,11 @@ VALUES = {
     "AthenaWorkgroup": "${AWS::StackName}",
     "AthenaDatabase": "${AthenaDatabase}",
     "FunctionName": "${AWS::StackName}-on-upload",
+    "EcsCluster": "${Cluster}",
+    "EcsService": "${Service.Name}",
+    "EcsFamily": "${AWS::StackName}-service",
+    "EcsTaskRole": "${ServiceRole.Arn}",
+    "EcsExecutionRole": "${ServiceStartRole.Arn}",
     "ServiceRepository": "${ServiceRepository}",
     "ServiceLogGroup": "${ServiceLogs}",
 }
