@@ -102,7 +102,7 @@ def asked(code: str, status: int) -> int:
     """The exit code of the health check where the service answers with that status."""
 
     class Service(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
 
