@@ -294,7 +294,7 @@ def test_the_triggerer_tells_the_events_and_takes_back_what_comes_to_nothing(
     trigger = JobTrigger("ecs_deployment", waiting["job"], "aws_default", ground.aws.region, 2, 0.2)
     event = asyncio.run(event_of(trigger))
     said = capsys.readouterr().out
-    assert "0 of 1 tasks run" in said and "has started 1 tasks: (task" in said
+    assert "of 1 tasks run" in said and "has started 1 tasks: (task" in said
     assert "has reached its limit of 2 s and is stopped" in said and event["expired"]
     with pytest.raises(JobFailed, match=r"(?s)time limit of 2 s.*MILLRACE_JOB_TIMEOUT"):
         operator.complete(context, event, **waiting)
