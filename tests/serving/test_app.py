@@ -16,8 +16,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import contributions
+from millrace.lake import open_store
 from serving.guard import JsonLines
 from serving.model import ServedModel
+from tests.lake.s3 import new_root, s3_client, s3_server
 from tests.serving.waiting import until
 from tests.tracking.made_up import PLANTED
 
@@ -258,6 +260,23 @@ def test_predictions_are_recorded_without_anything_personal(
     assert kept["_version"].tolist() == ["1", "1"]
     assert kept["fee"].tolist() == [30, 5]
     assert kept["club"].isna().tolist() == [False, True]
+
+
+def test_predictions_are_recorded_in_s3(
+    serve: Serve, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server() as endpoint:
+        lake, s3 = new_root(), s3_client(endpoint)
+        store = open_store(lake, s3)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        client, service = serve(folder=baked / "good", lake=lake)
+        client.post("/club/predict", json=[RECORD] * 3)
+        service.recorder.write()
+        [entry] = store.list("recorded/club")
+        assert len(pd.read_parquet(store.local(entry.key))) == 3
 
 
 def test_what_cannot_be_recorded_now_is_recorded_later(
