@@ -1,0 +1,1 @@
+from serving.ui.single import fill
