@@ -21,6 +21,7 @@ from millrace.datasets import (
     images,
     load_any_spec,
     models,
+    page,
     quality,
     relational,
     scores,
@@ -55,6 +56,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "condition": quality.TableCheck,
     "scoring": scores.Scoring,
     "drift": drifts.Watch,
+    "page": page.Page,
 }
 every_section = pytest.mark.parametrize("title", SECTIONS)
 
@@ -112,7 +114,9 @@ def test_every_section_has_an_example_of_its_own(title: str) -> None:
 def test_every_model_of_the_spec_has_a_section() -> None:
     parts = {
         model
-        for module in (columns, features, models, spec, images, relational, quality, scores)
+        for module in (
+            columns, features, models, spec, images, relational, quality, scores, page,
+        )
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, Part)
         and not model.__name__.startswith("_") and model not in (Part, PipelineSpec)
@@ -134,6 +138,7 @@ def test_every_model_of_the_spec_has_a_section() -> None:
         get_args(relational.TableFiles.model_fields["encoding"].annotation),
         get_args(quality.Figure),
         get_args(quality.Bound),
+        get_args(page.PageKind),
     ],
 )
 def test_names_each_choice(choices: tuple[str, ...]) -> None:

@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from millrace.pages.render import percent
+from millrace.pages import render
 from serving.ui.changes import Change
 
 Answer = Mapping[str, Any]
 SIGNS = {"good": "\N{HEAVY CHECK MARK}", "bad": "\N{WARNING SIGN}"}
+
+
+def percent(share: float) -> str:
+    """A share as per cent, for HTML."""
+    return escape(render.percent(share))
 
 
 def is_positive(answer: Answer) -> bool:

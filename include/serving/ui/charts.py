@@ -37,6 +37,7 @@ def why(model: ServedModel, record: Mapping[str, Any], answer: Mapping[str, Any]
     unit = UNITS.get(model.facts["algorithm"], "log-odds")
     values = np.array([value for *_, value in rows])
     figure = waterfall(labels, values, answer["expected"], unit, BARS)
+    figure.set_size_inches(6.6, 1.2 + 0.3 * min(BARS, len(rows)))
     most = ", ".join(f"{name} {value:+.3g}" for name, _, value in rows[:5])
     chart = Chart("Why", f"From the expected score to this one ({unit}), largest: {most}.", figure)
     return _framed(chart, "Orange raises the score, blue lowers it.") + _table(model, rows[:BARS])
@@ -74,7 +75,7 @@ def among(probability: np.ndarray, mine: float, threshold: float) -> str:
         axes.legend()
     below = float((probability < mine).mean())
     said = f"{percent(below)} of {len(probability):,} scored clients have a lower probability."
-    return f"<p>{said}</p>" + _framed(Chart("Among others", said, figure))
+    return f"<p>{escape(said)}</p>" + _framed(Chart("Among others", said, figure))
 
 
 def _framed(chart: Chart, note: str = "") -> str:

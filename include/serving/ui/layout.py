@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from serving.ui.words import shown_as
 if TYPE_CHECKING:
     from serving.ui.pages import Answering
 
-HERE = Path(__file__).parent
+STYLE = Path(__file__).parent / "page.css"
 KINDS: dict[str, Callable[[Answering, ServedModel, str | None], None]] = {
     "verdict": single.fill, "gauge": single.fill, "dashboard": dashboard.fill, "photo": photo.fill,
 }  # fmt: skip
@@ -39,11 +40,9 @@ def page_of(service: Answering, model: ServedModel, lake: str | None) -> FastAPI
     with gr.Blocks(title=page["title"], analytics_enabled=False, delete_cache=KEPT) as blocks:
         gr.HTML(_heading(model, page), elem_id="heading")
         KINDS[page["kind"]](service, model, lake)
-    css, script = (HERE / name for name in ("page.css", "page.js"))
     app = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
-        app, blocks, path="", theme=_theme(), css=css.read_text(encoding="utf-8"),
-        head=f'<link rel="icon" href="data:,"><script>{script.read_text(encoding="utf-8")}</script>',
+        app, blocks, path="", theme=_theme(), css=STYLE.read_text(encoding="utf-8"),
         footer_links=[], run_history=False, show_error=False, max_file_size=PHOTO,
         mcp_server=False, ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
@@ -51,8 +50,6 @@ def page_of(service: Answering, model: ServedModel, lake: str | None) -> FastAPI
 
 
 def _heading(model: ServedModel, page: dict[str, Any]) -> str:
-    from html import escape
-
     return (
         f'<p><a href="../">All models in service</a></p><h1>{escape(page["title"])}</h1>'
         f'<p class="note">{escape(model.card["description"])}</p>'
@@ -69,7 +66,8 @@ def _theme() -> Any:
         button_primary_background_fill="#0b5e86", button_primary_text_color="#ffffff",
         button_primary_background_fill_hover="#084a69", button_primary_border_color="#0b5e86",
         button_secondary_background_fill="#ffffff", button_secondary_text_color="#0b5e86",
-        button_secondary_border_color="#0b5e86", button_border_width="1px",
+        button_secondary_background_fill_hover="#eef3f7", button_secondary_border_color="#0b5e86",
+        button_border_width="1px",
     )  # fmt: skip
     for name in [name for name in vars(theme) if name.endswith("_dark")]:
         setattr(theme, name, getattr(theme, name.removesuffix("_dark")))

@@ -1,14 +1,18 @@
-// Ties the words below a label to its input, for those who hear the page instead of seeing it.
-const described = () => {
+// For those who hear a page instead of seeing it: the words below a label belong to its input, and
+// answers are read out as they come.
+const annotate = () => {
   document.querySelectorAll(".info-text").forEach((info, at) => {
-    const block = info.closest(".block:has(input), .block:has(textarea)");
-    const input = block?.querySelector("input, textarea");
+    const input = info.closest(".block:has(input), .block:has(textarea)")?.querySelector("input, textarea");
     if (!input || input.hasAttribute("aria-describedby")) return;
     info.id ||= `about-${at}`;
     input.setAttribute("aria-describedby", info.id);
   });
+  document.querySelectorAll(".live:not([aria-live])").forEach((place) => {
+    place.setAttribute("role", "status");
+    place.setAttribute("aria-live", "polite");
+  });
 };
 addEventListener("DOMContentLoaded", () => {
-  described();
-  new MutationObserver(described).observe(document.body, { childList: true, subtree: true });
+  annotate();
+  new MutationObserver(annotate).observe(document.body, { childList: true, subtree: true });
 });

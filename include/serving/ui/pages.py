@@ -9,6 +9,7 @@ import asyncio
 import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from millrace.pages.render import decimal, label
 from serving.ui.words import shown_as
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 # All that the browser needs of Gradio; its other routes (files, proxies, uploads) are closed.
 OPEN = re.compile(r"/|/(theme\.css|config)|/(assets|static)/.+|/gradio_api/(run/predict|info)")
+ELSEWHERE = re.compile(r'<meta (?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
+ICON = '<link rel="icon" href="data:,">'  # none, and none is asked for
+SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 UPLOAD = "/gradio_api/upload"
 HEADERS = {
     # The pages hold what they show; a browser refuses anything from elsewhere.
@@ -99,12 +103,13 @@ class Pages:
                 scope, receive, send
             )
             return
-        built = await self._of(dataset, model)
-        is_open = OPEN.fullmatch(inner) or (model.eyes and inner == UPLOAD)
-        if not is_open:
+        if not (OPEN.fullmatch(inner) or (model.eyes and inner == UPLOAD)):
             await HTMLResponse("", 404)(scope, receive, send)
             return
-        await built.app(scope, receive, _with_headers(send) if inner == "/" else send)
+        app = (await self._of(dataset, model)).app
+        if inner == "/":
+            app = await _document(app, scope, receive, shown_as(model.card)["title"])
+        await app(scope, receive, send)
 
     async def _of(self, dataset: str, model: ServedModel) -> Built:
         async with self._building:
@@ -132,16 +137,18 @@ def _build(service: Answering, model: ServedModel, lake: str | None) -> Any:
     return layout.page_of(service, model, lake)
 
 
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            kept = [pair for pair in message["headers"] if pair[0].decode().lower() not in HEADERS]
-            message["headers"] = [
-                *kept, *((name.encode(), value.encode()) for name, value in HEADERS.items())
-            ]  # fmt: skip
-        await send(message)
+async def _document(app: ASGIApp, scope: Scope, receive: Receive, title: str) -> HTMLResponse:
+    """The document of a page with its head, without what Gradio says to and of other sites."""
+    parts: list[bytes] = []
 
-    return sending
+    async def keep(message: Message) -> None:
+        parts.append(message.get("body", b""))
+
+    plain = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+    await app({**scope, "headers": plain}, receive, keep)
+    head = f"<title>{escape(title)}</title>{ICON}<script>{SCRIPT}</script></head>"
+    document = ELSEWHERE.sub("", b"".join(parts).decode()).replace("</head>", head, 1)
+    return HTMLResponse(document, headers=HEADERS)
 
 
 def _html(template: str, status: int, **values: Any) -> HTMLResponse:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from serving.model import ServedModel
-from serving.ui import answers
+from serving.ui import answers, charts
 from serving.ui.asking import Asking, ranges_of
 from serving.ui.fields import record_of, widgets
 from serving.ui.words import name_of, shown_as
@@ -15,7 +15,7 @@ from serving.ui.words import name_of, shown_as
 if TYPE_CHECKING:
     from serving.ui.pages import Answering
 
-LIVE = '<div role="status" aria-live="polite">${value}</div>'
+MANY = 8  # inputs; more stand in two columns
 QUIET: Any = {"queue": False, "api_visibility": "private", "show_progress": "minimal"}
 
 
@@ -26,7 +26,7 @@ def fill(service: Answering, model: ServedModel, _lake: str | None) -> None:
     draw = answers.gauge if page["kind"] == "gauge" else answers.verdict
     sent = gr.Textbox(asking.signature, visible=False)
     with gr.Row(equal_height=False):
-        with gr.Column(scale=3):
+        with gr.Column(scale=4, elem_classes=["many"] if len(fields) > MANY else []):
             inputs = widgets(fields, model.state)
             ask = gr.Button("Ask the model", variant="primary")
         with gr.Column(scale=3):
@@ -54,14 +54,12 @@ def fill(service: Answering, model: ServedModel, _lake: str | None) -> None:
 
 
 def live(name: str) -> Any:
-    """A place whose changes are read out."""
-    return gr.HTML("", html_template=LIVE, elem_id=name)
+    """A place whose changes are read out (see page.js)."""
+    return gr.HTML("", elem_id=name, elem_classes=["live"])
 
 
 async def reasons_of(asking: Asking, record: dict[str, Any]) -> str:
     """The waterfall of a record."""
-    from serving.ui import charts
-
     model, record, answer = await asking.explained(record)  # type: ignore[assignment]
     return charts.why(model, record, answer)
 
