@@ -71,9 +71,7 @@ def card_of(
     }  # fmt: skip
 
 
-def page_of(
-    spec: AnySpec, tables: DatasetSpec | None, personal: Collection[str]
-) -> dict[str, Any]:
+def page_of(spec: AnySpec, tables: DatasetSpec | None, personal: Collection[str]) -> dict[str, Any]:
     """How the service shows the model; what a person cannot see, it does not propose to change."""
     if tables is None or isinstance(spec, ImageSpec):
         return {"kind": "photo", "title": spec.name, "changeable": []}

@@ -64,14 +64,14 @@ def ruler(answer: Answer) -> str:
     """The probability against the threshold on a straight scale."""
     value, threshold = answer["probability"], answer["threshold"]
     end = min(1.0, 1.25 * max(value, threshold, 0.05))
+    filled, mark = 400 * value / end, 400 * threshold / end
     said = f"Score {percent(value)} on a scale to {percent(end)}, threshold {percent(threshold)}."
     return (
         f'<svg class="ruler" viewBox="0 0 400 46" role="img" aria-label="{said}">'
         '<rect x="0" y="14" width="400" height="14" rx="7"/>'
-        f'<rect class="filled" x="0" y="14" width="{400 * value / end:.1f}" height="14" rx="7"/>'
-        f'<line class="tick" x1="{400 * threshold / end:.1f}" y1="6"'
-        f' x2="{400 * threshold / end:.1f}" y2="34"/>'
-        f'<text x="{max(40.0, min(360.0, 400 * threshold / end)):.1f}" y="45">threshold</text></svg>'
+        f'<rect class="filled" x="0" y="14" width="{filled:.1f}" height="14" rx="7"/>'
+        f'<line class="tick" x1="{mark:.1f}" y1="6" x2="{mark:.1f}" y2="34"/>'
+        f'<text x="{min(360.0, max(40.0, mark)):.1f}" y="45">threshold</text></svg>'
     )
 
 

@@ -48,19 +48,19 @@ class Asking:
 
     async def explained(self, record: Record) -> tuple[ServedModel, Record, dict[str, Any]]:
         """The same answer with its reasons, which is not a second prediction."""
-        model, record = self._checked(record)
-        work = partial(model.answer, [record], explained=True)
+        model, checked = self._checked(record)
+        work = partial(model.answer, [checked], explained=True)
         [answer] = await anyio.to_thread.run_sync(work)
-        return model, record, answer
+        return model, checked, answer
 
     async def changes(self, record: Record) -> tuple[ServedModel, list[Change]]:
         """The smallest changes of one input that would turn the verdict."""
-        model, record = self._checked(record)
+        model, checked = self._checked(record)
 
         def score(records: Any) -> Any:
             return model.probability(model.matrix(records))
 
-        work = partial(smallest_changes, record, ranges_of(model), score, model.facts["threshold"])
+        work = partial(smallest_changes, checked, ranges_of(model), score, model.facts["threshold"])
         return model, await anyio.to_thread.run_sync(work)
 
     def _checked(self, record: Record) -> tuple[ServedModel, Record]:

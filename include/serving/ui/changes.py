@@ -72,21 +72,14 @@ def _number(
     hits = np.flatnonzero(turns(_tried(record, name, values, score)))
     if not hits.size:
         return None
-    wanted = float(values[hits[0]])
-    nearer = values[: hits[0]]
-    same_side = nearer[np.sign(nearer - present) == np.sign(wanted - present)]
-    start = float(same_side[-1]) if same_side.size else present
-    for _ in range(0 if seen["whole"] else HALVINGS):
-        middle = (start + wanted) / 2
-        if turns(_tried(record, name, np.array([middle]), score))[0]:
-            wanted = middle
-        else:
-            start = middle
-    wanted = _rounded(wanted, present, lambda value: bool(
-        low <= value <= high and turns(_tried(record, name, np.array([value]), score))[0]
-    ))  # fmt: skip
+    hit = float(values[hits[0]])
+    wanted = hit if seen["whole"] else _refined(
+        present, min(max(present, low), high), hit, values[: hits[0]],
+        lambda value: bool(turns(_tried(record, name, np.array([value]), score))[0]),
+    )  # fmt: skip
     [probability] = _tried(record, name, np.array([wanted]), score)
-    return Change(name, present, wanted, float(probability), abs(wanted - present) / ((high - low) or 1))
+    share = abs(wanted - present) / ((high - low) or 1)
+    return Change(name, present, wanted, float(probability), share)
 
 
 def _label(
@@ -110,11 +103,26 @@ def _tried(record: Record, name: str, values: np.ndarray, score: Score) -> np.nd
     return score([{**record, name: float(value)} for value in values])
 
 
-def _rounded(value: float, present: float, holds: Callable[[float], bool]) -> float:
-    """The value with as few digits as still turn the verdict, away from the present one."""
+def _refined(
+    present: float, edge: float, hit: float, nearer: np.ndarray, turns_at: Callable[[float], bool]
+) -> float:
+    """Between a value that turns the verdict and the nearer one that does not, where it turns.
+
+    Told with as few digits as turn it and are no farther away than `hit`.
+
+    Args:
+        edge: the value of the range that is nearest to the present one.
+        nearer: values that do not turn it.
+    """
+    beside = nearer[np.sign(nearer - present) == np.sign(hit - present)]
+    start, wanted = float(beside[-1]) if beside.size else edge, hit
+    for _ in range(HALVINGS):
+        middle = (start + wanted) / 2
+        start, wanted = (start, middle) if turns_at(middle) else (middle, wanted)
     for digits in range(2, 12):
-        unit = 10.0 ** (np.floor(np.log10(abs(value) or 1.0)) - digits + 1)
-        steps = np.ceil(value / unit) if value > present else np.floor(value / unit)
-        if holds(float(steps * unit)):
-            return float(steps * unit)
-    return value
+        unit = 10.0 ** (np.floor(np.log10(abs(wanted) or 1.0)) - digits + 1)
+        away = np.ceil if wanted > present else np.floor
+        value = float(away(wanted / unit) * unit)
+        if abs(value - present) <= abs(hit - present) and turns_at(value):
+            return value
+    return wanted

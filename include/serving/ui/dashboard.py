@@ -125,9 +125,7 @@ class Desk:
         drawn = charts.among(scores.probability, answer["probability"], answer["threshold"])
         return drawn + answers.sentence(note)
 
-    async def _record(
-        self, identifier: str, table: Table, values: Sequence[Any]
-    ) -> dict[str, Any]:
+    async def _record(self, identifier: str, table: Table, values: Sequence[Any]) -> dict[str, Any]:
         """What was typed, and of a client what is not shown too."""
         typed = record_of(self.first, values) | self._typed(table)
         client = await self._of_client(identifier)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # All that the browser needs of Gradio; its other routes (files, proxies, uploads) are closed.
 OPEN = re.compile(r"/|/(theme\.css|config)|/(assets|static)/.+|/gradio_api/(run/predict|info)")
-ELSEWHERE = re.compile(r'<meta (?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
+ELSEWHERE = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
 ICON = '<link rel="icon" href="data:,">'  # none, and none is asked for
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 UPLOAD = "/gradio_api/upload"
@@ -88,8 +88,8 @@ class Pages:
     async def _start(self, _request: Request) -> HTMLResponse:
         """The models in service. While people read it, Gradio is loaded."""
         self._warming = self._warming or asyncio.create_task(asyncio.to_thread(_load))
-        models = [{"card": model.card, "version": model.source.version,
-                   "title": shown_as(model.card)["title"]} for model in self.service.in_service()]  # fmt: skip
+        models = [(model.card, model.source.version, shown_as(model.card)["title"])
+                  for model in self.service.in_service()]  # fmt: skip
         return _html("start.html.j2", 200, models=models)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,6 +28,7 @@ def fill(service: Answering, model: ServedModel, lake: str | None) -> None:
     sent = gr.Textbox(asking.signature, visible=False)
     with gr.Row(equal_height=False):
         with gr.Column():
+            # Not gr.Image: it would save the picture anew, and the model would see other pixels.
             photo = gr.File(label="Picture, JPEG or PNG", file_types=[".jpg", ".jpeg", ".png"])
             ask = gr.Button("What is it?", variant="primary")
         with gr.Column():
@@ -71,5 +72,9 @@ class Eye:
                 " MILLRACE_LAKE"
             )
         network, projection = model.eyes
-        [components] = projection.apply(features_of(dict(network), self.store, path))
+        try:
+            features = features_of(dict(network), self.store, path)
+        except MillraceError as error:
+            raise MillraceError(str(error).replace(str(path), "the picture")) from None
+        [components] = projection.apply(features)
         return dict(zip(form.fields, components.tolist(), strict=True))

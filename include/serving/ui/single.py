@@ -8,7 +8,7 @@ import gradio as gr
 
 from serving.model import ServedModel
 from serving.ui import answers, charts
-from serving.ui.asking import Asking, ranges_of
+from serving.ui.asking import Asking, Record, ranges_of
 from serving.ui.fields import record_of, widgets
 from serving.ui.words import name_of, shown_as
 
@@ -58,13 +58,13 @@ def live(name: str) -> Any:
     return gr.HTML("", elem_id=name, elem_classes=["live"])
 
 
-async def reasons_of(asking: Asking, record: dict[str, Any]) -> str:
+async def reasons_of(asking: Asking, record: Record) -> str:
     """The waterfall of a record."""
-    model, record, answer = await asking.explained(record)  # type: ignore[assignment]
-    return charts.why(model, record, answer)
+    model, checked, answer = await asking.explained(record)
+    return charts.why(model, checked, answer)
 
 
-async def turned_of(asking: Asking, record: dict[str, Any]) -> str:
+async def turned_of(asking: Asking, record: Record) -> str:
     """What would turn the verdict on a record."""
     model, changes = await asking.changes(record)
     [answer] = model.answer([record])
