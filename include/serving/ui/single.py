@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from serving.ui.pages import Answering
 
 MANY = 8  # inputs; more stand in two columns
-QUIET: Any = {"queue": False, "api_visibility": "private", "show_progress": "minimal"}
+QUIET: Any = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
 def fill(service: Answering, model: ServedModel, _lake: str | None) -> None:
