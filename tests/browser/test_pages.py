@@ -39,7 +39,8 @@ FAINT = """() => {
   const found = [];
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !element.offsetParent || element.closest("svg")) continue;
+    if (!walker.currentNode.data.trim() || !element.offsetParent) continue;
+    if (element.closest("svg")) continue;
     const [one, other] = [light(getComputedStyle(element).color), light(behind(element))];
     const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
     if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${walker.currentNode.data.trim()}`);

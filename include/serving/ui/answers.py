@@ -113,7 +113,7 @@ def turned(
         )
     rows = "".join(
         f"<li><strong>{escape(names[each.name])}</strong>: from {_value(each.present)} to"
-        f" {_value(each.wanted)} (probability {percent(each.probability)})</li>"
+        f" {_value(each.wanted)} (probability {100 * each.probability:.2f} %)</li>"
         for each in changes
     )
     left = [name for key, name in names.items() if key not in {each.name for each in changes}]
@@ -134,7 +134,7 @@ def sentence(text: str) -> str:
 
 
 def _value(value: Any) -> str:
-    return escape(value) if isinstance(value, str) else f"{value:,.10g}"
+    return escape(value) if isinstance(value, str) else f"{float(f'{value:.6g}'):,.10g}"
 
 
 def _smallprint(answer: Answer) -> str:

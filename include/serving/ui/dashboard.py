@@ -178,9 +178,11 @@ class Desk:
 
 
 def _text(value: Any) -> str:
-    if value is None or value == "":
+    """A value that reads back as the same one."""
+    if value is None:
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return str(int(value)) if whole else str(value)
 
 
 def _empty(field: Field) -> Any:

@@ -26,7 +26,8 @@ def fill(service: Answering, model: ServedModel, _lake: str | None) -> None:
     draw = answers.gauge if page["kind"] == "gauge" else answers.verdict
     sent = gr.Textbox(asking.signature, visible=False)
     with gr.Row(equal_height=False):
-        with gr.Column(scale=4, elem_classes=["many"] if len(fields) > MANY else []):
+        many = len(fields) > MANY
+        with gr.Column(scale=4 if many else 3, elem_classes=["many"] if many else []):
             inputs = widgets(fields, model.state)
             ask = gr.Button("Ask the model", variant="primary")
         with gr.Column(scale=3):

@@ -80,6 +80,6 @@ def test_changes_are_told_with_the_others_that_turn_nothing() -> None:
     found = [Change("fee", 40.0, 12.5, 0.31, 0.6), Change("club", "north", "south", 0.2, 1.0)]
     html = answers.turned(PAGE, answer(0.7), found, names)
     assert "&ldquo;Stays&rdquo;" in html
-    assert "<strong>Fee</strong>: from 40 to 12.5 (probability 31.0 %)" in html
+    assert "<strong>Fee</strong>: from 40 to 12.5 (probability 31.00 %)" in html
     assert "from north to south" in html and "would not: &lt;X&gt;." in html
     assert "None of these alone" in answers.turned(PAGE, answer(0.1), [], names)
