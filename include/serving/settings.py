@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from millrace.variables import SettingsError, folder, listed, seconds, whole, yes_or_no
@@ -54,6 +55,11 @@ class ServiceSettings:
         )
         baked, lake = environment.get("MILLRACE_MODEL_FOLDER"), environment.get("MILLRACE_LAKE")
         pages = yes_or_no(environment, "MILLRACE_SERVICE_PAGES")
+        if pages and find_spec("gradio") is None:
+            raise SettingsError(
+                "MILLRACE_SERVICE_PAGES is yes, and pages need the package gradio, which is not"
+                " installed; install it, or write no"
+            )
         found = cls(
             models=dict(_wanted(name) for name in named),
             folder=folder(baked) if baked else None,
