@@ -178,13 +178,26 @@ def test_the_spark_job_is_self_contained(path: Path) -> None:
     assert roots(path) <= SPARK_MAY | beside | MODEL_MODULES
 
 
-SERVING = sorted((INCLUDE / "serving").rglob("*.py"))
+SERVING = sorted((INCLUDE / "serving").glob("*.py"))
+PAGES = sorted((INCLUDE / "serving" / "ui").glob("*.py"))
+PAGES_MAY = {"gradio", "jinja2", "matplotlib", "boto3"}  # besides what the service may
 
 
 @pytest.mark.parametrize("path", SERVING, ids=name_of)
 def test_the_service_imports_no_more_than_its_image_holds(path: Path) -> None:
     at_work = {name.split(".")[0] for name in _at_work(ast.parse(path.read_text()))}
     assert at_work - set(sys.stdlib_module_names) <= SERVING_MAY
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_pages_import_little_more(path: Path) -> None:
+    at_work = {name.split(".")[0] for name in _at_work(ast.parse(path.read_text()))}
+    assert at_work - set(sys.stdlib_module_names) <= SERVING_MAY | PAGES_MAY
+
+
+@pytest.mark.parametrize("path", SERVING, ids=name_of)
+def test_the_service_loads_pages_only_where_they_are_wanted(path: Path) -> None:
+    assert not any(name.startswith("serving.ui") for name in imports(path, when_loaded=True))
 
 
 @pytest.mark.parametrize("script", [SCRIPT, SCORING])

@@ -21,6 +21,7 @@ from millrace.datasets import (
     images,
     load_any_spec,
     models,
+    page,
     quality,
     relational,
     scores,
@@ -57,6 +58,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "scoring": scores.Scoring,
     "drift": drifts.Watch,
     "deploy": served.Deploy,
+    "page": page.Page,
 }
 every_section = pytest.mark.parametrize("title", SECTIONS)
 
@@ -114,11 +116,25 @@ def test_every_section_has_an_example_of_its_own(title: str) -> None:
 def test_every_model_of_the_spec_has_a_section() -> None:
     parts = {
         model
-        for module in (columns, features, models, spec, images, relational, quality, scores, served)
+        for module in (
+            columns,
+            features,
+            models,
+            spec,
+            images,
+            relational,
+            quality,
+            scores,
+            served,
+            page,
+            drifts,
+        )
         for model in vars(module).values()
-        if isinstance(model, type) and issubclass(model, Part)
-        and not model.__name__.startswith("_") and model not in (Part, PipelineSpec)
-    }  # fmt: skip
+        if isinstance(model, type)
+        and issubclass(model, Part)
+        and not model.__name__.startswith("_")
+        and model not in (Part, PipelineSpec)
+    }
     assert parts == set(SECTIONS.values())
 
 
@@ -137,6 +153,7 @@ def test_every_model_of_the_spec_has_a_section() -> None:
         get_args(quality.Figure),
         get_args(quality.Bound),
         get_args(served.Deploy.model_fields["target"].annotation),
+        get_args(page.PageKind),
     ],
 )
 def test_names_each_choice(choices: tuple[str, ...]) -> None:

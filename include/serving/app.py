@@ -11,7 +11,8 @@ import json
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
@@ -28,7 +29,24 @@ from serving.recording import Recorder
 from serving.settings import ServiceSettings
 from serving.shelf import Shelf, served, watch
 
+if TYPE_CHECKING:
+    from serving.ui.pages import Pages
+
 AT_ONCE = 16  # records predicted without leaving the event loop: below a millisecond
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request and its answers, one a record.
+
+    Attributes:
+        several: whether a list of records was sent.
+    """
+
+    model: ServedModel
+    records: list[dict[str, Any]]
+    answers: list[dict[str, Any]]
+    several: bool
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -45,6 +63,7 @@ class Service:
         self.shelf = Shelf(settings, self._changed)
         self.recorder = Recorder(settings.lake) if settings.lake else None
         self._forms: dict[str, tuple[ServedModel, RequestForm]] = {}
+        self.pages: Pages | None = None
         self.app = FastAPI(title="Millrace", lifespan=self._lifespan, redoc_url=None)
         self._add_routes()
         self.app.openapi = self._openapi  # type: ignore[method-assign]
@@ -58,6 +77,11 @@ class Service:
         self.app.add_exception_handler(RequestValidationError, _wrong_parameter)
 
     def _add_routes(self) -> None:
+        if self.settings.pages:
+            from serving.ui.pages import Pages
+
+            self.pages = Pages(self, self.settings.pages_lake)
+            self.app.mount("/ui", self.pages.app)
         add = self.app.add_api_route
         hidden: dict[str, Any] = {"include_in_schema": False, "response_model": None}
         add("/", self.health, methods=["GET"], **hidden)
@@ -79,6 +103,8 @@ class Service:
             yield
         finally:
             stop.set()
+            if self.pages:
+                await self.pages.close()
             if self.recorder:
                 await asyncio.to_thread(self.recorder.stop)
 
@@ -111,7 +137,7 @@ class Service:
 
     async def model(self, dataset: str) -> Response:
         """Which model answers, how good it is, and what it was trained on."""
-        model, form = self._found(dataset)
+        model, form = self.found(dataset)
         kept = (
             "dataset", "description", "candidate", "algorithm", "partition", "metric", "metrics",
             "rows", "data_fingerprint", "git_commit", "trained", "target",
@@ -134,17 +160,31 @@ class Service:
 
     async def predict(self, dataset: str, request: Request, explain: bool = False) -> Response:
         """One answer for one record, a list of answers for a list of records."""
-        model, form = self._found(dataset)
-        records, several = form.parse(await request.body())
+        found = await self.ask(dataset, await request.body(), explain)
+        request.scope["state"]["facts"] = {
+            "dataset": dataset, "version": found.model.source.version,
+            "records": len(found.records),
+        }  # fmt: skip
+        return _json(found.answers if found.several else found.answers[0])
+
+    async def ask(self, dataset: str, body: bytes, explain: bool = False) -> Answered:
+        """Check, answer, count and record what the API or a page was asked.
+
+        Args:
+            body: JSON, a record or a list of them.
+
+        Raises:
+            HTTPException: there is no such model, or it cannot be explained.
+            Refused: a record is not what the model takes.
+        """
+        model, form = self.found(dataset)
+        records, several = form.parse(body)
         answers = await self._answers(model, records, explain)
         for answer in answers:
             self.figures.predictions.labels(dataset, model.source.version, answer["class"]).inc()
         if self.recorder:
             self.recorder.add(model, records, answers)
-        request.scope["state"]["facts"] = {
-            "dataset": dataset, "version": model.source.version, "records": len(records),
-        }  # fmt: skip
-        return _json(answers if several else answers[0])
+        return Answered(model, records, answers, several)
 
     async def _answers(
         self, model: ServedModel, records: Sequence[dict[str, Any]], explained: bool
@@ -158,7 +198,16 @@ class Service:
         except contributions.Unexplained as error:
             raise HTTPException(501, str(error)) from error
 
-    def _found(self, dataset: str) -> tuple[ServedModel, RequestForm]:
+    def in_service(self) -> list[ServedModel]:
+        """All models in service, by data set."""
+        return [model for _, (model, _) in sorted(self._forms.items())]
+
+    def found(self, dataset: str) -> tuple[ServedModel, RequestForm]:
+        """The model in service and the form of its requests.
+
+        Raises:
+            HTTPException: there is none.
+        """
         found = self._forms.get(dataset)
         if found is None and dataset in self.settings.models:
             raise HTTPException(

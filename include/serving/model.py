@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from millrace import explain, transformation
+from millrace.projection import FILE, Projection, network_of_model
 
 # The scripts that travel with every model find their neighbours by their plain names.
 sys.modules.setdefault("transformation", transformation)
@@ -56,6 +57,7 @@ class ServedModel:
         card: see `millrace.card`.
         facts: model.json.
         state: transformation.json.
+        eyes: of a model of images, its network and what makes principal components of features.
     """
 
     card: Mapping[str, Any]
@@ -64,6 +66,7 @@ class ServedModel:
     estimator: Any
     source: Source
     seconds: float = 0.0
+    eyes: tuple[Mapping[str, Any], Projection] | None = None
     _inputs: tuple[tuple[str, bool, Mapping[str, str | None]], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,12 +83,16 @@ class ServedModel:
 
         Raises:
             SelfTestFailed: it does not predict as it must.
-            OSError, ValueError, KeyError: a file is absent or not what it should be.
+            MillraceError, OSError, ValueError, KeyError: a file is absent or not what it should be.
         """
         started = time.monotonic()
         facts = json.loads((bundle / "model.json").read_text(encoding="utf-8"))
         state = json.loads((bundle / "transformation.json").read_text(encoding="utf-8"))
-        model = cls(card, facts, state, algorithms.load(facts["algorithm"], bundle), source)
+        eyes = None
+        if (bundle / FILE).is_file():
+            eyes = (network_of_model(bundle), Projection.of_model(bundle))
+        estimator = algorithms.load(facts["algorithm"], bundle)
+        model = cls(card, facts, state, estimator, source, eyes=eyes)
         model.test()
         object.__setattr__(model, "seconds", round(time.monotonic() - started, 3))
         return model

@@ -14,7 +14,7 @@ import pytest
 
 from millrace.infrastructure.template import Template
 from tests.infrastructure.conftest import LEAST, SERVICE
-from tests.infrastructure.evaluate import REGION, Evaluation
+from tests.infrastructure.evaluate import Evaluation
 
 
 class TestService:
@@ -35,7 +35,7 @@ class TestService:
             return {each["Name"]: each["Value"] for each in container["Environment"]}
 
         assert variables(everything) == {
-            "MILLRACE_LAKE": "s3://our-lake/lake", "MILLRACE_AWS_REGION": REGION,
+            "MILLRACE_LAKE": "s3://our-lake/lake", "MILLRACE_SERVICE_RECORD": "yes",
             "MLFLOW_TRACKING_URI": "https://mlflow.example.org",
         }  # fmt: skip
         baked = Evaluation(template, {**LEAST, **SERVICE})

@@ -16,6 +16,7 @@ from millrace.datasets.columns import Column, Target, inside_the_partition
 from millrace.datasets.drifts import Watch
 from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
+from millrace.datasets.page import Page
 from millrace.datasets.parts import Label, Part, check_quote, one_ascii_character, wrong
 from millrace.datasets.pipeline import PipelineSpec
 from millrace.datasets.quality import Checks
@@ -170,6 +171,7 @@ class RelationalSpec(PipelineSpec):
     scoring: Scoring | None = None
     drift: Watch | None = None
     deploy: Deploy | None = None
+    page: Page = Page()
 
     @field_validator("tables")
     @classmethod

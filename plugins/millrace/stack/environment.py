@@ -34,6 +34,7 @@ TUNING = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MILLRACE_SERVICE_RECORD": "yes",
+    "MILLRACE_SERVICE_PAGES": "yes",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
     # said in every task log otherwise: Airflow 3.3 uses a name that pathspec 1 has deprecated
