@@ -7,7 +7,6 @@ without a data frame. OpenAPI is made from the cards of the models that are in s
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 import contributions
-from serving.forms import Refused, RequestForm
+from serving.forms import RequestForm
 from serving.guard import Figures, Guard
-from serving.model import OutOfRange, ServedModel
+from serving.model import ServedModel
 from serving.openapi import document
 from serving.recording import Recorder
+from serving.responses import as_json, explain_errors
 from serving.settings import ServiceSettings
 from serving.shelf import Shelf, served, watch
 
@@ -71,10 +70,7 @@ class Service:
             Guard, figures=self.figures, largest_body=settings.largest_body,
             most_waiting=settings.most_waiting,
         )  # fmt: skip
-        self.app.add_exception_handler(HTTPException, _refused)
-        self.app.add_exception_handler(Refused, _unprocessable)
-        self.app.add_exception_handler(OutOfRange, _out_of_range)
-        self.app.add_exception_handler(RequestValidationError, _wrong_parameter)
+        explain_errors(self.app)
 
     def _add_routes(self) -> None:
         if self.settings.pages:
@@ -129,7 +125,7 @@ class Service:
         """Whether the models that must be there are there."""
         ready = self.shelf.is_ready
         said = {"status": "ok" if ready else "not ready", "models": self.shelf.state()}
-        return _json(said, 200 if ready else 503)
+        return as_json(said, 200 if ready else 503)
 
     async def metrics(self) -> Response:
         """Figures for Prometheus."""
@@ -142,7 +138,7 @@ class Service:
             "dataset", "description", "candidate", "algorithm", "partition", "metric", "metrics",
             "rows", "data_fingerprint", "git_commit", "trained", "target",
         )  # fmt: skip
-        return _json({
+        return as_json({
             **{name: model.card[name] for name in kept},
             "version": model.source.version, "content": model.source.content,
             "source": model.source.origin, "threshold": model.facts.get("threshold"),
@@ -165,7 +161,7 @@ class Service:
             "dataset": dataset, "version": found.model.source.version,
             "records": len(found.records),
         }  # fmt: skip
-        return _json(found.answers if found.several else found.answers[0])
+        return as_json(found.answers if found.several else found.answers[0])
 
     async def ask(self, dataset: str, body: bytes, explain: bool = False) -> Answered:
         """Check, answer, count and record what the API or a page was asked.
@@ -218,31 +214,3 @@ class Service:
                 404, f"no model {dataset[:100]!r}; in service: {served(self.shelf.models)}"
             )
         return found
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(json.dumps(content), status, media_type="application/json")
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101
-    said = {"detail": error.detail, "request_id": request.scope["state"]["request_id"]}
-    answer = _json(said, error.status_code)
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-async def _wrong_parameter(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
-    problems = [{"loc": list(each["loc"]), "message": each["msg"]} for each in error.errors()]
-    return await _unprocessable(request, Refused(problems))
-
-
-async def _out_of_range(request: Request, error: Exception) -> Response:
-    return await _unprocessable(request, Refused([{"loc": ["body"], "message": str(error)}]))
-
-
-async def _unprocessable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)  # noqa: S101
-    said = {"detail": error.problems, "request_id": request.scope["state"]["request_id"]}
-    return _json(said, 422)

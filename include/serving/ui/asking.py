@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 import contributions
 from millrace.errors import MillraceError
 from serving.forms import Refused
-from serving.model import ServedModel
+from serving.model import OutOfRange, ServedModel
 from serving.ui import answers
 from serving.ui.changes import Change, smallest_changes
 from serving.ui.fields import labels_of, signature
@@ -105,7 +105,7 @@ class Asking:
             return answers.refusal([complaint(each, form.fields) for each in refused.problems])
         except HTTPException as error:
             return answers.refusal([str(error.detail)])
-        except (MillraceError, contributions.Unexplained) as error:
+        except (MillraceError, OutOfRange, contributions.Unexplained) as error:
             return answers.refusal([str(error)])
 
 

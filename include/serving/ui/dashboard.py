@@ -37,21 +37,7 @@ def fill(service: Answering, model: ServedModel, lake: str | None) -> None:
     sent = gr.Textbox(desk.asking.signature, visible=False)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4):
-            client = gr.Textbox(
-                label="Client", info="The id of a client in the lake; empty for a made-up one",
-                max_lines=1, max_length=200, visible=desk.clients is not None,
-            )  # fmt: skip
-            find = gr.Button("Look up", visible=desk.clients is not None)
-            with gr.Column(elem_classes=["many"]):
-                inputs = widgets(desk.first, model.state)
-            with gr.Accordion(f"All other {len(desk.others)} features", open=False):
-                table = gr.Dataframe(
-                    desk.rows({field["name"]: field["example"] for field in desk.others}),
-                    headers=HEADERS, datatype=["str", "str", "str"], static_columns=[0, 2],
-                    type="array", interactive=True, label="Other features", max_height=420,
-                    show_search="filter", column_widths=["30%", "20%", "50%"], wrap=True,
-                )  # fmt: skip
-            ask = gr.Button("Score", variant="primary")
+            client, find, inputs, table, ask = _form(desk, model)
         with gr.Column(scale=5):
             answer, place = live("answer"), live("place")
             with gr.Row():
@@ -59,13 +45,32 @@ def fill(service: Answering, model: ServedModel, lake: str | None) -> None:
                 turn = gr.Button("What would change it?", visible=bool(ranges_of(model)))
             reasons, turned = live("reasons"), live("turned")
     given, told = [sent, client, table, *inputs], [answer, place, reasons, turned]
-    shown = [*told, table, *inputs]
     kept = ("", "", "", *[gr.skip()] * (1 + len(inputs)))
     gr.on([find.click, client.submit], desk.asking.handler(desk.look_up, kept), [sent, client],
-          shown, **QUIET)  # fmt: skip
+          [*told, table, *inputs], **QUIET)  # fmt: skip
     ask.click(desk.asking.handler(desk.score, ("", "", "")), given, told, **QUIET)
     why.click(desk.asking.handler(desk.explain), given, reasons, **QUIET)
     turn.click(desk.asking.handler(desk.turn), given, turned, **QUIET)
+
+
+def _form(desk: Desk, model: ServedModel) -> tuple[Any, Any, list[Any], Any, Any]:
+    """Client, button to look up, inputs, table of the others, button to score."""
+    has_clients = desk.clients is not None
+    client = gr.Textbox(
+        label="Client", info="The id of a client in the lake; empty for a made-up one",
+        max_lines=1, max_length=200, visible=has_clients,
+    )  # fmt: skip
+    find = gr.Button("Look up", visible=has_clients)
+    with gr.Column(elem_classes=["many"]):
+        inputs = widgets(desk.first, model.state)
+    with gr.Accordion(f"All other {len(desk.others)} features", open=False):
+        table = gr.Dataframe(
+            desk.rows({field["name"]: field["example"] for field in desk.others}),
+            headers=HEADERS, datatype=["str", "str", "str"], static_columns=[0, 2],
+            type="array", interactive=True, label="Other features", max_height=420,
+            show_search="filter", column_widths=["30%", "20%", "50%"], wrap=True,
+        )  # fmt: skip
+    return client, find, inputs, table, gr.Button("Score", variant="primary")
 
 
 class Desk:

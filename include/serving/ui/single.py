@@ -21,37 +21,46 @@ QUIET: Any = {"queue": False, "api_visibility": "private", "show_progress": "hid
 
 def fill(service: Answering, model: ServedModel, _lake: str | None) -> None:
     """Fill the open Blocks."""
-    asking, fields = Asking(service, model), model.card["fields"]
-    page, ranges = shown_as(model.card), ranges_of(model)
-    draw = answers.gauge if page["kind"] == "gauge" else answers.verdict
-    sent = gr.Textbox(asking.signature, visible=False)
+    form = Form(Asking(service, model), model)
+    sent = gr.Textbox(form.asking.signature, visible=False)
     with gr.Row(equal_height=False):
-        many = len(fields) > MANY
+        many = len(form.fields) > MANY
         with gr.Column(scale=4 if many else 3, elem_classes=["many"] if many else []):
-            inputs = widgets(fields, model.state)
+            inputs = widgets(form.fields, model.state)
             ask = gr.Button("Ask the model", variant="primary")
         with gr.Column(scale=3):
             answer = live("answer")
             with gr.Row():
                 why = gr.Button("Why?")
-                turn = gr.Button("What would change it?", visible=bool(ranges))
+                turn = gr.Button("What would change it?", visible=bool(ranges_of(model)))
             reasons, turned = live("reasons"), live("turned")
-
-    async def answered(*values: Any) -> tuple[str, str, str]:
-        found = await asking.answer(record_of(fields, values))
-        return draw(page, found.answers[0]), "", ""
-
-    async def explained(*values: Any) -> str:
-        return await reasons_of(asking, record_of(fields, values))
-
-    async def changed(*values: Any) -> str:
-        return await turned_of(asking, record_of(fields, values))
-
+    given, handler = [sent, *inputs], form.asking.handler
     entered = [each.submit for each in inputs if isinstance(each, gr.Number | gr.Textbox)]
-    gr.on([ask.click, *entered], asking.handler(answered, ("", "")), [sent, *inputs],
+    gr.on([ask.click, *entered], handler(form.answer, ("", "")), given,
           [answer, reasons, turned], **QUIET)  # fmt: skip
-    why.click(asking.handler(explained), [sent, *inputs], reasons, **QUIET)
-    turn.click(asking.handler(changed), [sent, *inputs], turned, **QUIET)
+    why.click(handler(form.explain), given, reasons, **QUIET)
+    turn.click(handler(form.turn), given, turned, **QUIET)
+
+
+class Form:
+    """What the page does with what stands in its inputs."""
+
+    def __init__(self, asking: Asking, model: ServedModel) -> None:
+        self.asking, self.fields, self.page = asking, model.card["fields"], shown_as(model.card)
+        self.draw = answers.gauge if self.page["kind"] == "gauge" else answers.verdict
+
+    async def answer(self, *values: Any) -> tuple[str, str, str]:
+        """The verdict or the gauge."""
+        found = await self.asking.answer(record_of(self.fields, values))
+        return self.draw(self.page, found.answers[0]), "", ""
+
+    async def explain(self, *values: Any) -> str:
+        """Its reasons."""
+        return await reasons_of(self.asking, record_of(self.fields, values))
+
+    async def turn(self, *values: Any) -> str:
+        """What would turn it."""
+        return await turned_of(self.asking, record_of(self.fields, values))
 
 
 def live(name: str) -> Any:

@@ -88,6 +88,9 @@ def test_what_is_wrong_is_told_in_plain_words(page: Pressed) -> None:
     assert "refused" in answer
     [reasons] = page.press("Why?", **{**TYPED, "visits": -2})
     assert "visits: write a number from 0" in reasons
+    for button in ("Ask the model", "Why?", "What would change it?"):
+        said, *_ = page.press(button, **{**TYPED, "fee": 1e300})
+        assert "refused" in said and "fee" in said
 
 
 def test_what_is_left_empty_is_not_known(page: Pressed) -> None:
