@@ -126,6 +126,7 @@ def _settings(settings: Settings, ports: Ports) -> dict[str, str]:
         "MILLRACE_MLFLOW_BUDGET": str(settings.mlflow_budget),
         "MILLRACE_JOB_TIMEOUT": str(settings.job_timeout),
         "MILLRACE_AWS_CONNECTION": settings.aws_connection,
+        "MILLRACE_SERVICE_URL": settings.service_url,
         "MILLRACE_AIRFLOW_PORT": str(ports.airflow),
         "MILLRACE_MLFLOW_PORT": str(ports.mlflow),
         "MILLRACE_OWN_MLFLOW": str(own_mlflow(settings)).lower(),
