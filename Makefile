@@ -12,7 +12,7 @@ export PYTHONPATH := plugins
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback deploy destroy lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ format: setup ## put the code into the project's format
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-up: setup ## start Airflow and MLflow, and keep them running
+up: setup ## start Airflow, MLflow and the model service, and keep them running
 	@$(PYTHON) -m millrace.stack up
 
 down: setup ## stop all that `make up` started
@@ -85,6 +85,12 @@ spark-history: setup ## Spark's own pages of the jobs that ran here, until Ctrl-
 rollback: setup ## put the previous model of DATASET=<name> back into service
 	@test -n "$(DATASET)" || { echo "usage: make rollback DATASET=<name>" >&2; exit 2; }
 	@$(PYTHON) -m millrace.rollback "$(DATASET)"
+
+deploy: setup ## make or change the stack on AWS: PARAMETERS="Bucket=our-lake AlarmEmail=ops@example.org" (STACK=, YES=yes)
+	@$(PYTHON) -m millrace.infrastructure deploy $(if $(STACK),--stack "$(STACK)") $(if $(filter yes,$(YES)),--yes) $(PARAMETERS)
+
+destroy: setup ## delete the stack on AWS but for lake and key, after its name is typed (STACK=)
+	@$(PYTHON) -m millrace.infrastructure destroy $(if $(STACK),--stack "$(STACK)")
 
 lock: setup ## resolve requirements.in and requirements-keras.in anew into their .txt
 	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \

@@ -18,7 +18,7 @@ import bench
 from bench.measure import BenchmarkError, Comparison, load
 
 RESULTS = Path(__file__).with_name("results.json")
-NOT_BENCHMARKS = {"__main__", "measure", "process_tree"}
+NOT_BENCHMARKS = {"__main__", "measure", "process_tree", "servers"}
 
 
 def benchmarks() -> dict[str, str]:

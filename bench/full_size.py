@@ -9,34 +9,29 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
-from bench.measure import PROJECT, SCRIPTS, BenchmarkError, Comparison, load, run_script
+from bench.measure import PROJECT, SCRIPTS, Comparison, load, run_script
 from bench.process_tree import Tree, run_tree
+from bench.servers import tracking_server
 
 STEPS = (
     "load_tables", "sql_features", "preprocess", "train", "transform", "evaluate", "explain",
     "log_to_mlflow", "promote", "score",
 )  # fmt: skip
 DATASET, PARTITION = "home_credit", "2026-01-01"
-START = 60.0  # seconds for MLflow
 
 
 def run(scale: float = 1.0, small: float = 0.1) -> Iterator[Comparison]:
     """Compare every step at one scale with the same step at a smaller one."""
     busy = load()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
-        before = _pass(Path(name) / "small", small)
-        after = _pass(Path(name) / "large", scale)
+        before = one_pass(Path(name) / "small", small)
+        after = one_pass(Path(name) / "large", scale)
         how = (
             f"scale {scale:g} ({_said(after)}) against {small:g} ({_said(before)});"
             f" {os.cpu_count()} cores, one run each; {busy} before"
@@ -50,26 +45,29 @@ def run(scale: float = 1.0, small: float = 0.1) -> Iterator[Comparison]:
             )  # fmt: skip
 
 
-class _Pass:
+@dataclass(frozen=True)
+class Pass:
     """One pass of the pipeline: what each step took, and how good the model is."""
 
-    def __init__(self, steps: Mapping[str, Tree], metrics: Mapping[str, float], rows: int) -> None:
-        self.steps, self.metrics, self.rows = steps, metrics, rows
+    steps: Mapping[str, Tree]
+    metrics: Mapping[str, float]
+    rows: int
 
 
-def _said(found: _Pass) -> str:
+def _said(found: Pass) -> str:
     auc = found.metrics["roc_auc"]
     return f"{found.rows:,} applicants, holdout AUC {auc:.3f}"
 
 
-def _pass(folder: Path, scale: float) -> _Pass:
+def one_pass(folder: Path, scale: float) -> Pass:
+    """Run every step at one scale."""
     tables, home = folder / "tables", folder / "home"
     run_script("write_home_credit.py", tables, scale)
     raw = home / "lake" / "raw" / DATASET / PARTITION
     raw.parent.mkdir(parents=True)
     shutil.move(tables, raw)
     steps = {}
-    with _mlflow(folder / "mlflow") as uri:
+    with tracking_server(folder / "mlflow") as uri:
         variables = {
             "PYTHONPATH": str(PROJECT / "plugins"), "MILLRACE_HOME": str(home),
             "MLFLOW_TRACKING_URI": uri, "MILLRACE_MLFLOW_BUDGET": "300",
@@ -83,38 +81,4 @@ def _pass(folder: Path, scale: float) -> _Pass:
     [found] = reports.glob("evaluation/**/summary.json")
     said = json.loads(found.read_text(encoding="utf-8"))
     [winner] = [each for each in said["candidates"] if each["candidate"] == said["winner"]]
-    return _Pass(steps, winner["metrics"], sum(said["rows"].values()))
-
-
-@contextmanager
-def _mlflow(folder: Path) -> Iterator[str]:
-    """A tracking server of its own; what it takes is not counted."""
-    folder.mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    words = ["-m", "mlflow", "server", "--workers", "1", "--port", uri.rpartition(":")[2]]
-    stores = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    with (folder / "server.log").open("w", encoding="utf-8") as output:
-        server = subprocess.Popen(
-            [sys.executable, *words, *stores, "--artifacts-destination", folder / "artifacts"],
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    try:
-        _wait(server, uri)
-        yield uri
-    finally:
-        os.killpg(server.pid, 9)
-        server.wait()
-
-
-def _wait(server: subprocess.Popen[bytes], uri: str) -> None:
-    deadline = time.monotonic() + START
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if requests.get(f"{uri}/health", timeout=1).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
-    raise BenchmarkError(f"MLflow does not answer at {uri}")
+    return Pass(steps, winner["metrics"], sum(said["rows"].values()))

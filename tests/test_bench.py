@@ -17,10 +17,12 @@ from bench import __main__ as command
 from bench import (
     dag_parse,
     deferred_jobs,
+    full_size,
     image_features,
     job_overhead,
     pca,
     preprocess,
+    service,
     spark_scoring,
     sql_features,
 )
@@ -73,7 +75,7 @@ def test_help_lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
         assert re.search(rf"^  {name} +{re.escape(what)}$", said, re.MULTILINE)
     assert {
         "dag_parse", "deferred_jobs", "image_features", "job_overhead", "pca", "preprocess",
-        "spark_scoring", "sql_features", "titanic_run",
+        "full_size", "service", "spark_scoring", "sql_features", "titanic_run",
     } <= set(command.benchmarks())  # fmt: skip
 
 
@@ -286,3 +288,20 @@ def test_the_ways_to_score_agree() -> None:
     ours = {"speed", "cpu", "memory", "limit", "reasons", "2x_s", "2x_cpu_s", "2x_mb"}
     assert {f"spark_scoring_{name}" for name in ours} <= set(found)
     assert all(each.ours > 0 for name, each in found.items() if "difference" not in name)
+
+
+def test_services_answer_with_the_same_model() -> None:
+    found = {each.name: each for each in service.run("titanic", seconds=0.5, connections=(2,))}
+
+    told = {"2_rate", "2_median", "2_p99", "2_per_core", "start", "memory"}
+    assert {f"service_{way}_{each}" for way in ("mlflow", "fastapi") for each in told} == set(found)
+    assert all(each.ours > 0 and each.other > 0 for each in found.values())
+
+
+def test_every_step_is_measured_with_all_its_processes(tmp_path: Path) -> None:
+    found = full_size.one_pass(tmp_path, 0.002)
+
+    assert list(found.steps) == list(full_size.STEPS)
+    assert found.rows == 615
+    jvm = found.steps["score"].peak_mb
+    assert jvm > 2 * found.steps["promote"].peak_mb, "Spark's own processes are counted"

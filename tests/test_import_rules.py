@@ -34,13 +34,17 @@ TRAINING_MAY = {
     "balance", "boosting", "calibration", "checkpoints", "classes", "contributions",
     "cross_validation", "early_stopping", "inference", "json_lines", "threshold", "transformation",
 }  # fmt: skip
+SERVING_MAY = {
+    "numpy", "pyarrow", "fastapi", "starlette", "uvicorn", "pydantic", "anyio", "prometheus_client",
+    "millrace", "serving", "algorithms", "calibration", "contributions",
+}  # fmt: skip
 SPARK_MAY = {
     "numpy", "pandas", "pyarrow", "pyspark", "PIL", "cv2", "onnx", "onnxruntime", "openvino",
     "xgboost",
 }  # fmt: skip
 MODEL_MODULES = {"inference", "contributions", "transformation"}
 """What a scoring job imports of the scripts that a model travels with, which are sent along."""
-STORAGE_EDGE = {"lake/s3.py"}
+AWS_EDGE = {"lake/s3.py", "infrastructure/account.py"}
 
 
 def imports(path: Path, *, when_loaded: bool = False) -> Iterator[str]:
@@ -153,8 +157,8 @@ def _at_work(node: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", core_modules(), ids=name_of)
-def test_only_the_storage_edge_imports_the_aws_libraries(path: Path) -> None:
-    if path.relative_to(CORE).as_posix() not in STORAGE_EDGE | AIRFLOW_EDGE:
+def test_only_the_edges_import_the_aws_libraries(path: Path) -> None:
+    if path.relative_to(CORE).as_posix() not in AWS_EDGE | AIRFLOW_EDGE:
         assert roots(path) & {"boto3", "botocore"} == set()
 
 
@@ -172,6 +176,15 @@ def test_what_is_sent_for_training_is_self_contained(path: Path) -> None:
 def test_the_spark_job_is_self_contained(path: Path) -> None:
     beside = {each.stem for each in path.parent.glob("*.py")}
     assert roots(path) <= SPARK_MAY | beside | MODEL_MODULES
+
+
+SERVING = sorted((INCLUDE / "serving").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SERVING, ids=name_of)
+def test_the_service_imports_no_more_than_its_image_holds(path: Path) -> None:
+    at_work = {name.split(".")[0] for name in _at_work(ast.parse(path.read_text()))}
+    assert at_work - set(sys.stdlib_module_names) <= SERVING_MAY
 
 
 @pytest.mark.parametrize("script", [SCRIPT, SCORING])

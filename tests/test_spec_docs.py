@@ -16,6 +16,7 @@ from millrace.datasets import (
     ImageSpec,
     RelationalSpec,
     columns,
+    drifts,
     features,
     images,
     load_any_spec,
@@ -54,6 +55,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "checks": quality.Checks,
     "condition": quality.TableCheck,
     "scoring": scores.Scoring,
+    "drift": drifts.Watch,
     "deploy": served.Deploy,
 }
 every_section = pytest.mark.parametrize("title", SECTIONS)

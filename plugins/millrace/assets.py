@@ -1,4 +1,4 @@
-"""The assets that start runs: a data set's features and its champion, each by partition.
+"""The assets that start runs: features, champions and alarms of data sets, each by partition.
 
 Events always carry the partition as their key: a run that a schedule started has one, a run that
 was started by hand has none, and a DAG that listens for partitions hears only of the first.
@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
-FEATURES, CHAMPION = "features", "champion"
+FEATURES, CHAMPION, DRIFT = "features", "champion", "drift"
 
 
 def features_of(dataset: str) -> Asset:
@@ -22,6 +22,11 @@ def features_of(dataset: str) -> Asset:
 def champion_of(dataset: str) -> Asset:
     """The champion of a data set, as a partition left it."""
     return _asset(CHAMPION, dataset)
+
+
+def drift_of(dataset: str) -> Asset:
+    """An alarm: what comes in has moved away from what the champion was judged on."""
+    return _asset(DRIFT, dataset)
 
 
 def _asset(kind: str, dataset: str) -> Asset:

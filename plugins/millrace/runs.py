@@ -62,12 +62,22 @@ def dag_options(spec: AnySpec) -> dict[str, Any]:
 
 def scoring_options(spec: AnySpec, about: str | None) -> dict[str, Any]:
     """The arguments of `@dag` for the scoring of one data set."""
+    return _beside(spec, f"score_{spec.name}", "scoring", about)
+
+
+def watching_options(spec: AnySpec, about: str | None) -> dict[str, Any]:
+    """The arguments of `@dag` for the watch over one data set."""
+    return _beside(spec, f"watch_{spec.name}", "drift", about)
+
+
+def _beside(spec: AnySpec, dag_id: str, tag: str, about: str | None) -> dict[str, Any]:
+    """The arguments of `@dag` for what is done beside the pipeline of a data set."""
     whole = form(spec)
     return {
         **dag_options(spec),
-        "dag_id": f"score_{spec.name}",
+        "dag_id": dag_id,
         "params": {name: whole[name] for name in ("partition", "engine", "again")},
-        "tags": list(dict.fromkeys(("scoring", *spec.tags))),
+        "tags": list(dict.fromkeys((tag, *spec.tags))),
         "doc_md": about,
     }
 

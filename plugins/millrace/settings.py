@@ -17,7 +17,9 @@ from millrace.variables import SettingsError, folder, matching, seconds, yes_or_
 
 __all__ = ["PROJECT", "AwsSettings", "Settings", "SettingsError"]
 
-RETAINED = ("raw", "processed", "features", "models", "predictions", "reports", "jobs")
+RETAINED = (
+    "raw", "processed", "features", "models", "predictions", "reports", "recorded", "jobs",
+)  # fmt: skip
 PROJECT = Path(__file__).resolve().parents[2]
 
 

@@ -85,7 +85,7 @@ def test_a_data_set_that_was_not_named_is_added() -> None:
 
 def test_the_container_is_the_one_behind_the_load_balancer() -> None:
     assert ecs.serving_container(service(), DEFINITION) == "serving"
-    with pytest.raises(ecs.NotServed, match="no load balancer .* give it a target group"):
+    with pytest.raises(ecs.NotServed, match=r"no load balancer .* give it a target group"):
         ecs.serving_container({**service(), "loadBalancers": []}, DEFINITION)
 
 

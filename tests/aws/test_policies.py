@@ -16,6 +16,7 @@ VALUES = {
     "SageMakerRole": "arn:aws:iam::123456789012:role/jobs", "TaskLogGroup": "/millrace/tasks",
     "MetricsNamespace": "Millrace", "EventsQueue": "millrace-uploads",
     "ImageAccount": "492215442770", "FunctionName": "millrace-preprocess",
+    "FailuresQueue": "millrace-failures", "ServiceRepository": "millrace/service",
     "AthenaWorkgroup": "features", "AthenaDatabase": "millrace",
     "EmrJobRole": "arn:aws:iam::123456789012:role/spark",
     "EmrServiceRole": "arn:aws:iam::123456789012:role/clusters",
@@ -40,6 +41,7 @@ WHOLE_SERVICE = {
     ("worker-ecs", "ListTasks"): "lists have no resource; the cluster is restricted",
     ("sagemaker", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
+    ("service-start", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker-network", "SeeNetwork"): "EC2's descriptions have no resource",
 }
 SERVICES = {"elasticmapreduce": "emr"}  # prefix of a right: botocore's name of the service
@@ -165,6 +167,13 @@ def test_the_function_never_changes_what_arrived() -> None:
     assert not any("/raw/" in resource for resource in allowed("lambda", "s3:PutObject"))
 
 
+def test_the_service_reads_models_and_writes_nothing_but_what_it_predicted() -> None:
+    area = "arn:aws:s3:::lake/millrace"
+    assert allowed("service", "s3:GetObject") == [f"{area}/models/*", f"{area}/mlflow/*"]
+    assert allowed("service", "s3:PutObject") == [f"{area}/recorded/*"]
+    assert allowed("service", "s3:DeleteObject") == []
+
+
 @pytest.mark.parametrize("prefix", ["", "/"])
 def test_a_lake_may_be_the_whole_bucket(prefix: str) -> None:
     document = policy("lambda", {**VALUES, "Prefix": prefix})
@@ -172,7 +181,9 @@ def test_a_lake_may_be_the_whole_bucket(prefix: str) -> None:
 
 
 def test_missing_values_are_named_at_once() -> None:
-    with pytest.raises(PolicyError, match="lambda needs AccountId, FunctionName, Region;"):
+    with pytest.raises(
+        PolicyError, match="lambda needs AccountId, FailuresQueue, FunctionName, Region;"
+    ):
         policy("lambda", {"Bucket": "lake", "Prefix": ""})
 
 

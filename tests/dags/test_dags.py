@@ -22,6 +22,8 @@ from tests.dags.conftest import parse
 
 OTHERS = {"arrivals", "erase_subject", "log_spooled", "retention", "stop_orphans"}
 SCORING = {"score_home_credit", "start_scoring"}
+WATCHED = ("home_credit", "loan_default", "telecom_churn")
+WATCHING = {*(f"watch_{name}" for name in WATCHED), "start_retraining"}
 DEPLOYED = {"deploy_titanic", "deploy_loan_default"}
 SPECS, BROKEN = load_specs(PROJECT / "include" / "datasets")
 IMAGES, BROKEN_IMAGES = load_image_specs(PROJECT / "include" / "datasets")
@@ -45,7 +47,9 @@ EDGES = {
 
 def test_every_spec_is_usable_and_has_a_dag(dags: dict[str, Any]) -> None:
     assert not BROKEN and not BROKEN_IMAGES and not BROKEN_TABLES
-    assert set(dags) == {*SPECS, *IMAGES, *TABLES, *OTHERS, *SCORING, *DEPLOYED}
+    assert set(dags) == {
+        *SPECS, *IMAGES, *TABLES, *OTHERS, *SCORING, *WATCHING, *DEPLOYED,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SPECS)

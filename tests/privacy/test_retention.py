@@ -52,6 +52,13 @@ def test_an_area_that_is_not_named_is_kept(filled):
     assert find_expired(filled, {"raw": 30}, TODAY, CHAMPIONS) == []  # thirty days old today
 
 
+def test_recorded_predictions_go_by_their_day(filled):
+    for day in (OLD, NEW):
+        filled.replace(f"recorded/loans/{day}/version-1-a.parquet", b"rows", None)
+    expired = find_expired(filled, {"recorded": 10}, TODAY, CHAMPIONS)
+    assert keys(expired, kept=False) == {f"recorded/loans/{OLD}"}
+
+
 def test_a_champions_partition_stays_where_it_is_needed(filled):
     days = dict.fromkeys(("raw", "processed", "features", "models", "predictions", "reports"), 29)
     expired = find_expired(filled, days, TODAY, CHAMPIONS)

@@ -7,7 +7,9 @@ import re
 from millrace.settings import PROJECT
 
 # Passed between the stack and its own processes; nobody sets them.
-INTERNAL = {"MILLRACE_BIN", "MILLRACE_OWN_MLFLOW", "MILLRACE_SUPERVISED"}
+INTERNAL = {
+    "MILLRACE_BIN", "MILLRACE_OWN_MLFLOW", "MILLRACE_SERVICE_PATH", "MILLRACE_SUPERVISED",
+}  # fmt: skip
 
 
 def variables_of_the_code() -> set[str]:

@@ -108,7 +108,7 @@ def test_a_champion_that_the_service_refuses_fails_with_its_words(remote: Remote
     remote.champion("2", {"2": {"content": "files of 2", "broken": "model.json is no JSON"}})
     with pytest.raises(
         NotVerified,
-        match="not take version 2: version 2 is not in .*: model.json is no JSON; version 1 stays",
+        match=r"not take version 2: version 2 is not in .*: model.json is no JSON; version 1 stays",
     ):
         verify(run, PLAN, Patience(seconds=60, pause=0.05))
     with pytest.raises(DeploymentFailed) as failure:
@@ -130,7 +130,7 @@ def test_an_old_version_that_is_gone_too_is_told(remote: Remote, run: Run) -> No
     remote.champion("2")
     with pytest.raises(DeploymentFailed, match=r"(?s)Version 1, which was .*, is not either: http"):
         report_failure(run, PLAN, "why", SOON)
-    with pytest.raises(DeploymentFailed, match="Before it there was none: http.*gives version 2"):
+    with pytest.raises(DeploymentFailed, match=r"Before it there was none: http.*gives version 2"):
         report_failure(run, {**PLAN, "before": None}, "why", SOON)
 
 

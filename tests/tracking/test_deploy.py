@@ -93,7 +93,7 @@ def test_a_champion_whose_files_are_gone_is_found_before_anything_changes(
     [stored] = mlflow_server.artifacts.rglob(version.source.removeprefix("models:/"))
     kept = shutil.move(stored, f"{stored} kept")
     try:
-        with pytest.raises(RegistryError, match="the artifact of version .* of club"):
+        with pytest.raises(RegistryError, match=r"the artifact of version .* of club"):
             plan(run)
     finally:
         shutil.move(kept, stored)
@@ -102,11 +102,11 @@ def test_a_champion_whose_files_are_gone_is_found_before_anything_changes(
 def test_a_service_that_is_not_there_is_named(run: Run, client: Any) -> None:
     promoted(run, client)
     nowhere = replace(run, settings=replace(run.settings, service_url="http://127.0.0.1:9"))
-    with pytest.raises(NoAnswer, match="http://127.0.0.1:9/club/model does not answer"):
+    with pytest.raises(NoAnswer, match=r"http://127.0.0.1:9/club/model does not answer"):
         plan(nowhere)
 
 
 def test_ecs_without_its_settings_names_them(run: Run, client: Any, tmp_path: Path) -> None:
     spec = run.spec.model_copy(update={"deploy": Deploy(target="ecs")})
-    with pytest.raises(SettingsError, match="MILLRACE_ECS_CLUSTER and .*; MILLRACE_AWS_REGION"):
+    with pytest.raises(SettingsError, match=r"MILLRACE_ECS_CLUSTER and .*; MILLRACE_AWS_REGION"):
         plan(replace(run, spec=spec))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import Field, field_validator, model_validator
 
 from millrace.datasets.columns import Column, Target, inside_the_partition
+from millrace.datasets.drifts import Watch
 from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
 from millrace.datasets.parts import Label, Part, check_quote, one_ascii_character, wrong
@@ -167,6 +168,7 @@ class RelationalSpec(PipelineSpec):
     gates: dict[str, Gate] = {}
     checks: Checks = Checks()
     scoring: Scoring | None = None
+    drift: Watch | None = None
     deploy: Deploy | None = None
 
     @field_validator("tables")

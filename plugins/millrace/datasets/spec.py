@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from millrace.datasets.columns import Column, Raw, Role, Target
+from millrace.datasets.drifts import Watch
 from millrace.datasets.features import Bins, Engineered, Present, Ratio, Sum
 from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
@@ -39,6 +40,7 @@ class DatasetSpec(PipelineSpec):
     decision: Decision = Decision(threshold=0.5)
     metric: str = "roc_auc"
     gates: dict[str, Gate] = {}
+    drift: Watch | None = None
     deploy: Deploy | None = None
 
     @model_validator(mode="after")

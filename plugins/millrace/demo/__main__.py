@@ -2,7 +2,8 @@
 
 Starts a stack of its own under `var/demo`, delivers raw files into its lake (from `--data`, or
 samples it draws), runs the DAGs side by side, prints a table, and stops everything it started.
-Where a spec says `scoring`, the new champion starts a Spark job that scores every row.
+The model service must answer with each new champion. Where a spec says `scoring`, the champion
+starts a Spark job that scores every row.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from millrace.demo.delivery import deliver
 from millrace.demo.outcomes import table
 from millrace.demo.runs import run_all
 from millrace.demo.scoring import follow, listen, told
+from millrace.demo.service import ask
 from millrace.errors import MillraceError
 from millrace.lake import open_store
 from millrace.settings import Settings
@@ -46,7 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
             scored = listen(stack, specs)
             outcomes = run_all(stack, specs, store, partition)
             print(table(outcomes))
-            promoted = {each.dataset for each in outcomes if each.facts.get("champion")}
+            promoted = {
+                each.dataset: str(each.facts["version"])
+                for each in outcomes
+                if each.facts.get("champion")
+            }
+            print("\nThe model service, which takes a new champion by itself:")
+            served = [ask(stack.service_url, *each) for each in promoted.items()]
+            print("\n".join(line for _, line in served))
             for name in scored:
                 if name in promoted:
                     print(told(name, follow(stack, store, name, partition)))
@@ -57,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         f"\nReports, models and data stay in {settings.lake}. `make up` starts the stack for use."
     )
     print(f"Demo finished in {time.monotonic() - started:.0f} s.")
-    return 0 if all(outcome.state == "success" for outcome in outcomes) else 1
+    ran = all(outcome.state == "success" for outcome in outcomes)
+    return 0 if ran and all(answers for answers, _ in served) else 1
 
 
 def fresh_home(settings: Settings) -> Settings:

@@ -38,7 +38,8 @@ def outcome_of(
     place = Place("reports", name, partition, "evaluation")
     published = require_published(store, place, "evaluate")
     promoted = api.xcom(name, run["dag_run_id"], "promote")
-    facts = {**published.facts, "champion": promoted["champion"], "reasons": promoted["reasons"]}
+    facts = {**published.facts, "champion": promoted["champion"], "reasons": promoted["reasons"],
+             "version": promoted["version"]}  # fmt: skip
     explained = read_published(store, Place("reports", name, partition, "explanation"))
     page = f"{(explained or published).uri}/report.html"
     return Outcome(name, "success", seconds, facts, page)

@@ -14,7 +14,9 @@ from millrace.stack.lifecycle import Stack, terminate_as_exit
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: `python -m millrace.stack up|down|status|airflow [argument ...]`."""
-    parser = argparse.ArgumentParser(prog="millrace.stack", description="Airflow and MLflow, here.")
+    parser = argparse.ArgumentParser(
+        prog="millrace.stack", description="Airflow, MLflow and the model service, here."
+    )
     parser.add_argument("command", choices=["up", "down", "status", "airflow"])
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of `airflow`")
     options = parser.parse_args(arguments)
@@ -48,6 +50,7 @@ def _addresses(stack: Stack) -> str:
     return (
         f"Airflow  {stack.airflow_url}  (log in as {stack.username}, password {stack.password})\n"
         f"MLflow   {stack.mlflow_url}\n"
+        f"service  {stack.service_url}  (how to ask its models: {stack.service_url}/docs)\n"
         f"logs     {stack.home / 'log'}\n"
         f"lake     {stack.settings.lake}\n"
         f"engine   {stack.settings.engine}"

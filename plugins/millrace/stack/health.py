@@ -12,23 +12,29 @@ import requests
 
 from millrace.airflow_api import AirflowApi, AirflowApiError
 
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer", "mlflow")
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer", "mlflow", "service")
 DEATHS = 3  # so many deaths of one component while starting, and starting is given up
 
 
-def unhealthy(api: AirflowApi, mlflow_url: str | None, pids: Mapping[str, int]) -> set[str]:
+def unhealthy(
+    api: AirflowApi, mlflow_url: str | None, service_url: str, pids: Mapping[str, int]
+) -> set[str]:
     """The components that do not serve now.
 
     Args:
         api: client of the stack's Airflow; its log-in proves that the stack's own server answers,
             not another one on the same port.
         mlflow_url: the stack's own MLflow server; None when another one is used.
+        service_url: the model service, which is healthy without any model too.
         pids: the component processes that run.
     """
     found = set(COMPONENTS)
     with contextlib.suppress(requests.RequestException):
         if mlflow_url is None or _get(f"{mlflow_url}/health").ok:
             found.discard("mlflow")
+    with contextlib.suppress(requests.RequestException, ValueError):
+        if "models" in _get(service_url).json():
+            found.discard("service")
     with contextlib.suppress(requests.RequestException, ValueError, AirflowApiError):
         health = _get(f"{api.url}/api/v2/monitor/health").json()
         api.log_in()

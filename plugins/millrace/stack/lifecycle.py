@@ -1,4 +1,4 @@
-"""The local stack: Airflow and MLflow on this machine, started together and kept alive.
+"""The local stack: Airflow, MLflow and the model service on this machine, kept alive.
 
 `supervisord` runs the components of `supervisord.conf` and starts again what dies;
 this module prepares their home folder, waits until all of them are healthy, and stops them.
@@ -51,7 +51,9 @@ class StackError(MillraceError):
 
 
 class Stack:
-    """Airflow and MLflow of one home folder. As a context manager: up on entry, down on exit.
+    """Airflow, MLflow and the model service of one home folder.
+
+    As a context manager: up on entry, down on exit.
 
     Args:
         settings: whose `home` holds everything the stack writes.
@@ -82,6 +84,11 @@ class Stack:
     def mlflow_url(self) -> str:
         """Address of the MLflow server the tasks write to."""
         return mlflow_url(self.settings, self.ports)
+
+    @property
+    def service_url(self) -> str:
+        """Address of the model service."""
+        return f"http://127.0.0.1:{self.ports.service}"
 
     @property
     def password(self) -> str:
@@ -160,7 +167,8 @@ class Stack:
         migrate(self.home, environment)
         if not own_mlflow(self.settings):
             progress(f"MLflow: {self.settings.mlflow_uri} is used, none is started")
-        progress("starting Airflow and MLflow" if own_mlflow(self.settings) else "starting Airflow")
+        mlflow = ", MLflow" if own_mlflow(self.settings) else ""
+        progress(f"starting Airflow{mlflow} and the model service")
         (self.home / "log" / "supervisord.log").write_text("")
         with open(self.home / "log" / "supervisord.out", "w") as output:
             supervisor = subprocess.Popen(
@@ -207,7 +215,7 @@ class Stack:
 
     def _unhealthy(self) -> set[str]:
         url = self.mlflow_url if own_mlflow(self.settings) else None
-        return unhealthy(self.api, url, self.pids())
+        return unhealthy(self.api, url, self.service_url, self.pids())
 
     def _stop(self) -> None:
         if supervisor := self._supervisor():

@@ -19,6 +19,7 @@ VARIABLES = {
     "airflow": "MILLRACE_AIRFLOW_PORT",
     "mlflow": "MILLRACE_MLFLOW_PORT",
     "logs": "MILLRACE_LOG_PORT",
+    "service": "MILLRACE_SERVICE_PORT",
 }
 TRIES = 200
 
@@ -29,11 +30,12 @@ class PortError(MillraceError):
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of one stack: Airflow's API and UI, MLflow's, and the task log server's."""
+    """The ports of one stack: of Airflow's API and UI, of MLflow, of task logs, of the service."""
 
     airflow: int = 8080
     mlflow: int = 5000
     logs: int = 8793
+    service: int = 8000
 
     @classmethod
     def from_environment(

@@ -7,11 +7,13 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from millrace.datasets import AnySpec, DatasetSpec, load_any_spec
+from millrace.card import card_of
+from millrace.datasets import AnySpec, DatasetSpec, ImageSpec, load_any_spec
 from millrace.lake import Published, Store, read_published
 from millrace.lake.lease import lease
 from millrace.settings import Settings
 from millrace.steps.cloudwatch import put_metrics
+from millrace.steps.explain import descriptions, hidden_features
 from millrace.steps.promote import promote_published
 from millrace.steps.run import Run
 from millrace.tracking import spool
@@ -78,6 +80,7 @@ def _log_published(run: Run) -> Logged:
     validation = run.validation()
     explanation = read_published(run.store, run.place("reports", "explanation"))
     summary = evaluation.json("summary.json")
+    state = processed.json("train/transformation.json")
     names = [candidate["candidate"] for candidate in summary["candidates"]]
     pages = [
         (explanation or evaluation).path("report.html"),
@@ -98,10 +101,16 @@ def _log_published(run: Run) -> Logged:
             summary=summary,
             models={name: run.published("models", name, "train").path(MODEL) for name in names},
             artifacts={"report": [*pages, evaluation.path("summary.json")], "plots": plots},
-            example=example_record(run.spec, processed.json("train/transformation.json")),
+            example=example_record(run.spec, state),
+            card=_card(run, state, summary),
             tags=_tags(run, evaluation, processed),
         ),
     )
+
+
+def _card(run: Run, state: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    tables = None if isinstance(run.spec, ImageSpec) else run.tables
+    return card_of(run.spec, tables, state, summary, descriptions(run), hidden_features(run))
 
 
 def _tags(run: Run, evaluation: Published, processed: Published) -> dict[str, str]:

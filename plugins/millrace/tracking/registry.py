@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from millrace import card
 from millrace.errors import MillraceError
 from millrace.lake.manifest import sha256_of
 from millrace.settings import Settings
@@ -73,6 +74,24 @@ def champion(client: MlflowClient, name: str) -> ModelVersion | None:
         raise
 
 
+def numbered(client: MlflowClient, name: str, number: int) -> ModelVersion | None:
+    """The version of that number, None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(name, str(number))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def with_champion(client: MlflowClient) -> list[str]:
+    """The data sets that have a champion, by name."""
+    models = client.search_registered_models(max_results=1000)
+    return sorted(model.name for model in models if CHAMPION in model.aliases)
+
+
 def champion_partitions(settings: Settings) -> dict[str, str | None]:
     """The partition that each data set's champion was trained on.
 
@@ -115,6 +134,27 @@ def verified_bundle(version: ModelVersion) -> Iterator[Path]:
                 f"found {found}, registered {version.tags.get(CONTENT)}; run its partition again"
             )
         yield bundles[0]
+
+
+def read_card(version: ModelVersion) -> dict[str, Any]:
+    """The card that was logged with a version (see `millrace.card`).
+
+    Raises:
+        RegistryError: it has none that can be read.
+    """
+    import mlflow
+
+    uri = f"runs:/{version.run_id}/{card.FOLDER}/{card.FILE}"
+    try:
+        found: dict[str, Any] = mlflow.artifacts.load_dict(uri)
+    except (mlflow.MlflowException, OSError, ValueError) as error:
+        if is_no_answer(error):
+            raise
+        raise RegistryError(
+            f"version {version.version} of {version.name} has no card that can be read: {error};"
+            " run its partition again"
+        ) from error
+    return found
 
 
 def move_champion(

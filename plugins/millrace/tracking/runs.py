@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millrace import card
 from millrace.lake import Published
 from millrace.tracking.requirements import requirements
 from millrace.training import source_files, unpacked
@@ -43,6 +44,7 @@ class Evaluation:
         models: model archive by candidate.
         artifacts: files for the parent run, by the folder they go into.
         example: one raw record, with made-up values in place of personal ones.
+        card: what whoever uses the winner must know of it (see `millrace.card`).
         tags: facts such as the data fingerprint and the commit.
     """
 
@@ -51,6 +53,7 @@ class Evaluation:
     models: Mapping[str, Path]
     artifacts: Mapping[str, list[Path]]
     example: dict[str, Any]
+    card: dict[str, Any]
     tags: Mapping[str, str]
 
 
@@ -100,6 +103,7 @@ def log_evaluation(client: MlflowClient, evaluation: Evaluation) -> Logged:
     for folder, paths in evaluation.artifacts.items():
         for path in paths:
             client.log_artifact(parent_id, str(path), folder)
+    client.log_dict(parent_id, evaluation.card, f"{card.FOLDER}/{card.FILE}")
     client.set_tag(parent_id, COMPLETE, "true")
     client.set_terminated(parent_id)
     return Logged(parent_id, run_url(client, experiment, parent_id), uris)

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import requests
 
@@ -23,16 +23,25 @@ CLIENT_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # what it does is said by us, and not on stderr
 }
+
+
+class Tracked(Protocol):
+    """Whatever says where the MLflow server is: the settings, or a part of them."""
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Address of the server."""
 
 
 class TrackingUnavailable(RuntimeError):
     """MLflow does not answer, or not in time."""
 
 
-def connect(settings: Settings) -> MlflowClient:
+def connect(settings: Tracked) -> MlflowClient:
     """A client of the configured server.
 
     Raises:
@@ -52,7 +61,7 @@ def connect(settings: Settings) -> MlflowClient:
     return mlflow.MlflowClient()
 
 
-def is_healthy(settings: Settings) -> bool:
+def is_healthy(settings: Tracked) -> bool:
     """Whether the server answers."""
     try:
         return requests.get(f"{settings.mlflow_uri}/health", timeout=PROBE_TIMEOUT).ok

@@ -1,0 +1,1 @@
+"""The model service: one application for the champions of all data sets."""
