@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -33,7 +32,6 @@ class ApproveDeployment(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on, or skip what follows."""
-        answer: Mapping[str, Any] = super().execute_complete(context, event)
-        if self.REJECT in answer["chosen_options"]:
+        if self.REJECT in event.get("chosen_options", ()):
             self.log.warning("Rejected, or not answered in time: the service stays as it is.")
-        return answer
+        return super().execute_complete(context, event)

@@ -20,6 +20,7 @@ __all__ = ["PROJECT", "AwsSettings", "Settings", "SettingsError"]
 RETAINED = (
     "raw", "processed", "features", "models", "predictions", "reports", "recorded", "jobs",
 )  # fmt: skip
+DEFAULT_SERVICE = "http://127.0.0.1:8000"  # where the local stack serves models
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -56,7 +57,7 @@ class Settings:
     spark_memory: str = "2g"
     sql_memory: str = "2g"
     privacy_connection: str = "millrace_privacy"
-    service_url: str = "http://127.0.0.1:8000"
+    service_url: str = DEFAULT_SERVICE
     retention: tuple[tuple[str, int], ...] = ()
     retention_apply: bool = False
     aws: AwsSettings | None = None
@@ -87,9 +88,7 @@ class Settings:
                 "an amount of memory, such as 2g", "2g",
             ),
             privacy_connection=environment.get("MILLRACE_PRIVACY_CONNECTION") or "millrace_privacy",
-            service_url=_server(
-                environment, "MILLRACE_SERVICE_URL", "http://127.0.0.1:8000"
-            ),
+            service_url=_server(environment, "MILLRACE_SERVICE_URL", DEFAULT_SERVICE),
             retention=_retention(environment.get("MILLRACE_RETENTION") or ""),
             retention_apply=yes_or_no(environment, "MILLRACE_RETENTION_APPLY"),
             aws=AwsSettings.from_environment(environment),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from millrace.settings import PROJECT, Settings
+from millrace.settings import DEFAULT_SERVICE, PROJECT, Settings
 from millrace.stack.ports import Ports
 
 USERNAME = "admin"
@@ -73,6 +73,14 @@ def mlflow_url(settings: Settings, ports: Ports) -> str:
     return f"http://127.0.0.1:{ports.mlflow}" if own_mlflow(settings) else settings.mlflow_uri
 
 
+def service_url(settings: Settings, ports: Ports) -> str:
+    """Address of the model service that deployments are verified at: the stack's own, unless the
+    user named another one.
+    """
+    own = settings.service_url == DEFAULT_SERVICE
+    return f"http://127.0.0.1:{ports.service}" if own else settings.service_url
+
+
 def read_secrets(home: Path) -> dict[str, str]:
     """The keys and the password of a home, made on first use in a file only its owner may read."""
     path = home / "secrets.json"
@@ -131,6 +139,7 @@ def _settings(settings: Settings, ports: Ports) -> dict[str, str]:
         "MILLRACE_MLFLOW_BUDGET": str(settings.mlflow_budget),
         "MILLRACE_JOB_TIMEOUT": str(settings.job_timeout),
         "MILLRACE_AWS_CONNECTION": settings.aws_connection,
+        "MILLRACE_SERVICE_URL": service_url(settings, ports),
         "MILLRACE_AIRFLOW_PORT": str(ports.airflow),
         "MILLRACE_MLFLOW_PORT": str(ports.mlflow),
         "MILLRACE_SERVICE_PORT": str(ports.service),
