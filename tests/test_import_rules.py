@@ -35,8 +35,8 @@ TRAINING_MAY = {
     "cross_validation", "early_stopping", "inference", "json_lines", "threshold", "transformation",
 }  # fmt: skip
 SERVING_MAY = {
-    "numpy", "pyarrow", "fastapi", "starlette", "uvicorn", "pydantic", "anyio", "prometheus_client",
-    "millrace", "serving", "algorithms", "calibration", "contributions",
+    "numpy", "pyarrow", "fastapi", "fastapi_offline", "starlette", "uvicorn", "pydantic", "anyio",
+    "prometheus_client", "millrace", "serving", "algorithms", "calibration", "contributions",
 }  # fmt: skip
 SPARK_MAY = {
     "numpy", "pandas", "pyarrow", "pyspark", "PIL", "cv2", "onnx", "onnxruntime", "openvino",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -63,7 +64,9 @@ class Service:
         self.recorder = Recorder(settings.lake) if settings.lake else None
         self._forms: dict[str, tuple[ServedModel, RequestForm]] = {}
         self.pages: Pages | None = None
-        self.app = FastAPI(title="Millrace", lifespan=self._lifespan, redoc_url=None)
+        self.app: FastAPI = FastAPIOffline(
+            title="Millrace", lifespan=self._lifespan, redoc_url=None
+        )
         self._add_routes()
         self.app.openapi = self._openapi  # type: ignore[method-assign]
         self.app.add_middleware(

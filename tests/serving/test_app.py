@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -242,7 +243,13 @@ def test_openapi_describes_the_model_and_its_example_works(good: TestClient) -> 
     assert record["properties"]["visits"]["anyOf"][0]["minimum"] == 0
     assert {"200", "404", "413", "422", "500", "501", "503"} == {*post["responses"]}
     assert "/predict" in told["paths"]
-    assert good.get("/docs").status_code == 200
+
+
+def test_the_documentation_asks_nobody_else(good: TestClient) -> None:
+    page = good.get("/docs")
+    assert page.status_code == 200 and "//" not in re.sub(r"<!--.*?-->", "", page.text, flags=re.S)
+    named = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+    assert named and all(good.get(path).status_code == 200 for path in named)
 
 
 def test_predictions_are_recorded_without_anything_personal(
