@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import AssetAny, PartitionedAssetTimetable, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -19,6 +18,7 @@ from millrace.datasets import AnySpec
 from millrace.datasets.watching import watch_of, watched_specs
 from millrace.runs import DEFAULTS, daily_partitions, open_lake, this_run, watching_options
 from millrace.settings import Settings
+from millrace.started_runs import start_runs
 
 AT_ONE, THE_DAY_BEFORE = "0 1 * * *", -1  # the service has written what it kept in memory by then
 
@@ -78,12 +78,7 @@ def retraining(specs: dict[str, AnySpec]) -> None:
         default_args={**DEFAULTS, "owner": "millrace"},
     )
     def pipeline() -> None:
-        TriggerDagRunOperator.partial(
-            task_id="start_run",
-            logical_date=None,
-            map_index_template="{{ task.trigger_dag_id }} {{ task.conf['partition'] }}",
-            doc_md="Starts the pipeline for one partition.",
-        ).expand_kwargs(find_partitions())
+        start_runs(find_partitions())
 
     pipeline()
 

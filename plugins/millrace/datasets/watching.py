@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from millrace.datasets.drifts import Watch
-from millrace.datasets.file import SpecError
-from millrace.datasets.folder import AnySpec, load_any_spec
+from millrace.datasets.folder import AnySpec, usable_specs
 
 __all__ = ["Watch", "watch_of", "watched_specs"]
 
@@ -20,12 +19,4 @@ def watch_of(spec: Any) -> Watch | None:
 
 def watched_specs(folder: Path) -> dict[str, AnySpec]:
     """The specs that have the section, by name; broken specs have a DAG of their own."""
-    found: dict[str, AnySpec] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            spec = load_any_spec(path)
-        except SpecError:
-            continue
-        if watch_of(spec):
-            found[spec.name] = spec
-    return found
+    return {name: spec for name, spec in usable_specs(folder).items() if watch_of(spec)}
