@@ -13,7 +13,7 @@ export PYTHONPATH := plugins
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback bake images secrets compose-up compose-down lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback bake images secrets compose-up compose-down deploy destroy lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,12 @@ spark-history: setup ## Spark's own pages of the jobs that ran here, until Ctrl-
 rollback: setup ## put the previous model of DATASET=<name> back into service
 	@test -n "$(DATASET)" || { echo "usage: make rollback DATASET=<name>" >&2; exit 2; }
 	@$(PYTHON) -m millrace.rollback "$(DATASET)"
+
+deploy: setup ## make or change the stack on AWS: PARAMETERS="Bucket=our-lake AlarmEmail=ops@example.org" (STACK=, YES=yes)
+	@$(PYTHON) -m millrace.infrastructure deploy $(if $(STACK),--stack "$(STACK)") $(if $(filter yes,$(YES)),--yes) $(PARAMETERS)
+
+destroy: setup ## delete the stack on AWS but for lake and key, after its name is typed (STACK=)
+	@$(PYTHON) -m millrace.infrastructure destroy $(if $(STACK),--stack "$(STACK)")
 
 bake: setup ## write the champions as folders for the service's image (DATASET=<names>, INTO=var/baked)
 	@PYTHONPATH=plugins:include:include/training $(PYTHON) -m serving.bake $(DATASET) --into "$(or $(INTO),var/baked)"

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import AssetAny, PartitionedAssetTimetable, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -24,6 +23,7 @@ from millrace.jobs.operator import job
 from millrace.runs import DEFAULTS, daily_partitions, scoring_options, this_run
 from millrace.settings import Settings
 from millrace.spark_tasks import cluster_tasks
+from millrace.started_runs import start_runs
 
 if TYPE_CHECKING:
     from millrace.datasets import AnySpec
@@ -74,15 +74,10 @@ def starter(names: list[str]) -> None:
     def find_changes() -> list[dict[str, Any]]:
         """Tells which data sets have something new to score, from the events of this run."""
         context = get_current_context()
-        events = [
-            (each.asset.uri, each.extra)
-            for found in context["triggering_asset_events"].values()
-            for each in found
-        ]
         partition = context["dag_run"].partition_key
         return [
             {"trigger_dag_id": f"score_{name}", "conf": {"partition": partition}}
-            for name in assets.changed(events)
+            for name in assets.changed(assets.heard(context))
         ]
 
     @dag(
@@ -95,12 +90,7 @@ def starter(names: list[str]) -> None:
         default_args={**DEFAULTS, "owner": "millrace"},
     )
     def pipeline() -> None:
-        TriggerDagRunOperator.partial(
-            task_id="start_run",
-            logical_date=None,
-            map_index_template="{{ task.trigger_dag_id }} {{ task.conf['partition'] }}",
-            doc_md="Starts the scoring of one partition.",
-        ).expand_kwargs(find_changes())
+        start_runs(find_changes())
 
     pipeline()
 

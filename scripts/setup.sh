@@ -10,8 +10,8 @@ readonly VENV=${1:-.venv}
 readonly LOCKED=${2:-requirements.txt}
 readonly UV_VENV=.venv-uv
 readonly STAMP=$VENV/.millrace-stamp
-readonly INSTALLED="${3:-1.9 GB}"
-readonly NEEDED_MB=${4:-3072} # installed, compiled bytecode, and uv's cache
+readonly INSTALLED="${3:-2.2 GB}"
+readonly NEEDED_MB=${4:-3584} # installed, compiled bytecode, and uv's cache
 readonly STEPS=3
 
 fail() {

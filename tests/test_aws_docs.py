@@ -19,10 +19,13 @@ from millrace.steps.cloudwatch import metric_data
 PAGE = (PROJECT / "docs" / "aws.md").read_text(encoding="utf-8")
 SHARED = {
     "MILLRACE_LAKE", "MILLRACE_AWS_CONNECTION", "MILLRACE_JOB_TIMEOUT", "MILLRACE_POLL_INTERVAL",
+    "MILLRACE_SERVICE_URL",
 }  # fmt: skip
 TOGETHER = {  # settings that are taken together only
     "MILLRACE_SUBNETS": {"MILLRACE_SECURITY_GROUPS": "sg-0a1b2c3d"},
     "MILLRACE_SECURITY_GROUPS": {"MILLRACE_SUBNETS": "subnet-0a1b2c3d"},
+    "MILLRACE_ECS_CLUSTER": {"MILLRACE_ECS_SERVICE": "millrace"},
+    "MILLRACE_ECS_SERVICE": {"MILLRACE_ECS_CLUSTER": "models"},
 }
 
 
@@ -94,10 +97,10 @@ def test_the_settings_file_makes_aws_the_engine() -> None:
 def test_the_command_lines_give_every_value_of_their_policies() -> None:
     commands = "\n".join(blocks("bash"))
     given = " ".join(re.findall(r"^values\+?=\((.*?)\)$", commands, re.MULTILINE | re.DOTALL))
-    filled = re.findall(r"millrace\.aws\.policies (\S+) ", commands)
-    assert set(filled) == {
-        "worker", "sagemaker", "lambda", "worker-emr", "worker-athena", "emr-instance",
-    }  # fmt: skip
+    (listed,) = re.findall(r"^for policy in (.*); do\n.*millrace\.aws\.policies", commands, re.M)
+    filled = [*listed.split(), *re.findall(r"millrace\.aws\.policies (\S+) \"", commands)]
+    filled = [name for name in filled if not name.startswith('"')]
+    assert set(filled) == set(NAMES) - {"sagemaker-network", "service", "service-start", "key"}
     for name in filled:
         wanted = placeholders((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         assert wanted <= set(re.findall(r"(\w+)=", given)), name

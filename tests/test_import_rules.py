@@ -18,10 +18,11 @@ DAGS = sorted((PROJECT / "dags").rglob("*.py"))
 CORE = PROJECT / "plugins" / "millrace"
 INCLUDE = PROJECT / "include"
 AIRFLOW_EDGE = {
-    "assets.py", "runs.py", "model_tasks.py", "spark_tasks.py", "jobs/backends.py",
+    "assets.py", "runs.py", "model_tasks.py", "spark_tasks.py", "started_runs.py",
+    "jobs/backends.py",
     "jobs/clusters.py", "jobs/operator.py", "jobs/trigger.py", "arrivals/trigger.py",
     "sensors/first_look.py", "sensors/local.py", "sensors/s3.py", "hooks/duckdb.py", "quality.py",
-    "privacy/key.py",
+    "privacy/key.py", "approval.py",
 }  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {
@@ -35,8 +36,8 @@ TRAINING_MAY = {
     "cross_validation", "early_stopping", "inference", "json_lines", "threshold", "transformation",
 }  # fmt: skip
 SERVING_MAY = {
-    "numpy", "pyarrow", "fastapi", "starlette", "uvicorn", "pydantic", "anyio", "prometheus_client",
-    "millrace", "serving", "algorithms", "calibration", "contributions",
+    "numpy", "pyarrow", "fastapi", "fastapi_offline", "starlette", "uvicorn", "pydantic", "anyio",
+    "prometheus_client", "millrace", "serving", "algorithms", "calibration", "contributions",
 }  # fmt: skip
 SPARK_MAY = {
     "numpy", "pandas", "pyarrow", "pyspark", "PIL", "cv2", "onnx", "onnxruntime", "openvino",
@@ -44,7 +45,7 @@ SPARK_MAY = {
 }  # fmt: skip
 MODEL_MODULES = {"inference", "contributions", "transformation"}
 """What a scoring job imports of the scripts that a model travels with, which are sent along."""
-STORAGE_EDGE = {"lake/s3.py"}
+AWS_EDGE = {"lake/s3.py", "infrastructure/account.py"}
 
 
 def imports(path: Path, *, when_loaded: bool = False) -> Iterator[str]:
@@ -157,8 +158,8 @@ def _at_work(node: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", core_modules(), ids=name_of)
-def test_only_the_storage_edge_imports_the_aws_libraries(path: Path) -> None:
-    if path.relative_to(CORE).as_posix() not in STORAGE_EDGE | AIRFLOW_EDGE:
+def test_only_the_edges_import_the_aws_libraries(path: Path) -> None:
+    if path.relative_to(CORE).as_posix() not in AWS_EDGE | AIRFLOW_EDGE:
         assert roots(path) & {"boto3", "botocore"} == set()
 
 
@@ -178,13 +179,26 @@ def test_the_spark_job_is_self_contained(path: Path) -> None:
     assert roots(path) <= SPARK_MAY | beside | MODEL_MODULES
 
 
-SERVING = sorted((INCLUDE / "serving").rglob("*.py"))
+SERVING = sorted((INCLUDE / "serving").glob("*.py"))
+PAGES = sorted((INCLUDE / "serving" / "ui").glob("*.py"))
+PAGES_MAY = {"gradio", "jinja2", "matplotlib", "boto3"}  # besides what the service may
 
 
 @pytest.mark.parametrize("path", SERVING, ids=name_of)
 def test_the_service_imports_no_more_than_its_image_holds(path: Path) -> None:
     at_work = {name.split(".")[0] for name in _at_work(ast.parse(path.read_text()))}
     assert at_work - set(sys.stdlib_module_names) <= SERVING_MAY
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_pages_import_little_more(path: Path) -> None:
+    at_work = {name.split(".")[0] for name in _at_work(ast.parse(path.read_text()))}
+    assert at_work - set(sys.stdlib_module_names) <= SERVING_MAY | PAGES_MAY
+
+
+@pytest.mark.parametrize("path", SERVING, ids=name_of)
+def test_the_service_loads_pages_only_where_they_are_wanted(path: Path) -> None:
+    assert not any(name.startswith("serving.ui") for name in imports(path, when_loaded=True))
 
 
 @pytest.mark.parametrize("script", [SCRIPT, SCORING])

@@ -16,13 +16,16 @@ from millrace.datasets import (
     ImageSpec,
     RelationalSpec,
     columns,
+    drifts,
     features,
     images,
     load_any_spec,
     models,
+    page,
     quality,
     relational,
     scores,
+    served,
     spec,
 )
 from millrace.datasets.parts import Part
@@ -53,6 +56,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "checks": quality.Checks,
     "condition": quality.TableCheck,
     "scoring": scores.Scoring,
+    "drift": drifts.Watch,
+    "deploy": served.Deploy,
+    "page": page.Page,
 }
 every_section = pytest.mark.parametrize("title", SECTIONS)
 
@@ -110,11 +116,25 @@ def test_every_section_has_an_example_of_its_own(title: str) -> None:
 def test_every_model_of_the_spec_has_a_section() -> None:
     parts = {
         model
-        for module in (columns, features, models, spec, images, relational, quality, scores)
+        for module in (
+            columns,
+            features,
+            models,
+            spec,
+            images,
+            relational,
+            quality,
+            scores,
+            served,
+            page,
+            drifts,
+        )
         for model in vars(module).values()
-        if isinstance(model, type) and issubclass(model, Part)
-        and not model.__name__.startswith("_") and model not in (Part, PipelineSpec)
-    }  # fmt: skip
+        if isinstance(model, type)
+        and issubclass(model, Part)
+        and not model.__name__.startswith("_")
+        and model not in (Part, PipelineSpec)
+    }
     assert parts == set(SECTIONS.values())
 
 
@@ -132,6 +152,8 @@ def test_every_model_of_the_spec_has_a_section() -> None:
         get_args(relational.TableFiles.model_fields["encoding"].annotation),
         get_args(quality.Figure),
         get_args(quality.Bound),
+        get_args(served.Deploy.model_fields["target"].annotation),
+        get_args(page.PageKind),
     ],
 )
 def test_names_each_choice(choices: tuple[str, ...]) -> None:

@@ -7,28 +7,46 @@ without a data frame. OpenAPI is made from the cards of the models that are in s
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 import contributions
-from serving.forms import Refused, RequestForm
+from serving.forms import RequestForm
 from serving.guard import Figures, Guard
 from serving.model import ServedModel
 from serving.openapi import document
 from serving.recording import Recorder
+from serving.responses import as_json, explain_errors
 from serving.settings import ServiceSettings
 from serving.shelf import Shelf, served, watch
 
+if TYPE_CHECKING:
+    from serving.ui.pages import Pages
+
 AT_ONCE = 16  # records predicted without leaving the event loop: below a millisecond
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request and its answers, one a record.
+
+    Attributes:
+        several: whether a list of records was sent.
+    """
+
+    model: ServedModel
+    records: list[dict[str, Any]]
+    answers: list[dict[str, Any]]
+    several: bool
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -45,18 +63,24 @@ class Service:
         self.shelf = Shelf(settings, self._changed)
         self.recorder = Recorder(settings.lake) if settings.lake else None
         self._forms: dict[str, tuple[ServedModel, RequestForm]] = {}
-        self.app = FastAPI(title="Millrace", lifespan=self._lifespan, redoc_url=None)
+        self.pages: Pages | None = None
+        self.app: FastAPI = FastAPIOffline(
+            title="Millrace", lifespan=self._lifespan, redoc_url=None
+        )
         self._add_routes()
         self.app.openapi = self._openapi  # type: ignore[method-assign]
         self.app.add_middleware(
             Guard, figures=self.figures, largest_body=settings.largest_body,
             most_waiting=settings.most_waiting,
         )  # fmt: skip
-        self.app.add_exception_handler(HTTPException, _refused)
-        self.app.add_exception_handler(Refused, _unprocessable)
-        self.app.add_exception_handler(RequestValidationError, _wrong_parameter)
+        explain_errors(self.app)
 
     def _add_routes(self) -> None:
+        if self.settings.pages:
+            from serving.ui.pages import Pages
+
+            self.pages = Pages(self, self.settings.pages_lake)
+            self.app.mount("/ui", self.pages.app)
         add = self.app.add_api_route
         hidden: dict[str, Any] = {"include_in_schema": False, "response_model": None}
         add("/", self.health, methods=["GET"], **hidden)
@@ -78,6 +102,8 @@ class Service:
             yield
         finally:
             stop.set()
+            if self.pages:
+                await self.pages.close()
             if self.recorder:
                 await asyncio.to_thread(self.recorder.stop)
 
@@ -102,7 +128,7 @@ class Service:
         """Whether the models that must be there are there."""
         ready = self.shelf.is_ready
         said = {"status": "ok" if ready else "not ready", "models": self.shelf.state()}
-        return _json(said, 200 if ready else 503)
+        return as_json(said, 200 if ready else 503)
 
     async def metrics(self) -> Response:
         """Figures for Prometheus."""
@@ -110,12 +136,12 @@ class Service:
 
     async def model(self, dataset: str) -> Response:
         """Which model answers, how good it is, and what it was trained on."""
-        model, form = self._found(dataset)
+        model, form = self.found(dataset)
         kept = (
             "dataset", "description", "candidate", "algorithm", "partition", "metric", "metrics",
             "rows", "data_fingerprint", "git_commit", "trained", "target",
         )  # fmt: skip
-        return _json({
+        return as_json({
             **{name: model.card[name] for name in kept},
             "version": model.source.version, "content": model.source.content,
             "source": model.source.origin, "threshold": model.facts.get("threshold"),
@@ -133,17 +159,31 @@ class Service:
 
     async def predict(self, dataset: str, request: Request, explain: bool = False) -> Response:
         """One answer for one record, a list of answers for a list of records."""
-        model, form = self._found(dataset)
-        records, several = form.parse(await request.body())
+        found = await self.ask(dataset, await request.body(), explain)
+        request.scope["state"]["facts"] = {
+            "dataset": dataset, "version": found.model.source.version,
+            "records": len(found.records),
+        }  # fmt: skip
+        return as_json(found.answers if found.several else found.answers[0])
+
+    async def ask(self, dataset: str, body: bytes, explain: bool = False) -> Answered:
+        """Check, answer, count and record what the API or a page was asked.
+
+        Args:
+            body: JSON, a record or a list of them.
+
+        Raises:
+            HTTPException: there is no such model, or it cannot be explained.
+            Refused: a record is not what the model takes.
+        """
+        model, form = self.found(dataset)
+        records, several = form.parse(body)
         answers = await self._answers(model, records, explain)
         for answer in answers:
             self.figures.predictions.labels(dataset, model.source.version, answer["class"]).inc()
         if self.recorder:
             self.recorder.add(model, records, answers)
-        request.scope["state"]["facts"] = {
-            "dataset": dataset, "version": model.source.version, "records": len(records),
-        }  # fmt: skip
-        return _json(answers if several else answers[0])
+        return Answered(model, records, answers, several)
 
     async def _answers(
         self, model: ServedModel, records: Sequence[dict[str, Any]], explained: bool
@@ -157,7 +197,16 @@ class Service:
         except contributions.Unexplained as error:
             raise HTTPException(501, str(error)) from error
 
-    def _found(self, dataset: str) -> tuple[ServedModel, RequestForm]:
+    def in_service(self) -> list[ServedModel]:
+        """All models in service, by data set."""
+        return [model for _, (model, _) in sorted(self._forms.items())]
+
+    def found(self, dataset: str) -> tuple[ServedModel, RequestForm]:
+        """The model in service and the form of its requests.
+
+        Raises:
+            HTTPException: there is none.
+        """
         found = self._forms.get(dataset)
         if found is None and dataset in self.settings.models:
             raise HTTPException(
@@ -168,27 +217,3 @@ class Service:
                 404, f"no model {dataset[:100]!r}; in service: {served(self.shelf.models)}"
             )
         return found
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(json.dumps(content), status, media_type="application/json")
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101
-    said = {"detail": error.detail, "request_id": request.scope["state"]["request_id"]}
-    answer = _json(said, error.status_code)
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-async def _wrong_parameter(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
-    problems = [{"loc": list(each["loc"]), "message": each["msg"]} for each in error.errors()]
-    return await _unprocessable(request, Refused(problems))
-
-
-async def _unprocessable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)  # noqa: S101
-    said = {"detail": error.problems, "request_id": request.scope["state"]["request_id"]}
-    return _json(said, 422)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+LARGEST = 1e15  # of numbers without a bound: far beyond any amount, and single precision holds it
 LONGEST_TEXT = 10_000  # characters; the most a field of a raw file may have, in bytes
 Record = dict[str, Any]
 
@@ -49,11 +50,18 @@ class RequestForm:
         """
         is_list = body.lstrip()[:1] == b"["
         try:
-            if is_list:
-                return self.many.validate_json(body, strict=True), True
-            return [self.one.validate_json(body, strict=True)], False
+            records = (
+                self.many.validate_json(body, strict=True)
+                if is_list
+                else [self.one.validate_json(body, strict=True)]
+            )
         except ValidationError as error:
             raise Refused([self._problem(found) for found in _errors(error)]) from None
+        if not all(records):
+            place = ["body", records.index({})] if is_list else ["body"]
+            said = f"an empty record; write some of {', '.join([*self.fields][:8])}"
+            raise Refused([{"loc": place, "message": said}])
+        return records, is_list
 
     def _problem(self, found: Mapping[str, Any]) -> dict[str, Any]:
         place = list(found["loc"])
@@ -104,7 +112,12 @@ def _record_type(dataset: str, fields: Sequence[Mapping[str, Any]]) -> Any:
 def _type(field: Mapping[str, Any]) -> Any:
     facts: dict[str, Any] = {"description": field.get("description") or None}
     if field["type"] == "number":
-        facts |= {"ge": field.get("minimum"), "le": field.get("maximum"), "allow_inf_nan": False}
+        low, high = field.get("minimum"), field.get("maximum")
+        facts |= {
+            "ge": -LARGEST if low is None else low,
+            "le": LARGEST if high is None else high,
+            "allow_inf_nan": False,
+        }
         return Annotated[float, Field(**facts)]
     if field.get("values"):
         spelled = [text for texts in field.get("spellings", {}).values() for text in texts]

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger("serving.requests")
 
 KNOWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PHOTO = 16 * 2**20  # bytes of a picture sent to a page
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)  # seconds
 
 
@@ -66,13 +67,14 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self.largest_body)
+        is_photo = scope["path"].startswith("/ui/") and scope["path"].endswith("/upload")
+        exchange = _Exchange(scope, receive, send, PHOTO if is_photo else self.largest_body)
         is_prediction = scope["method"] == "POST" and scope["path"].endswith("/predict")
         self._waiting += is_prediction
         self.figures.waiting.set(self._waiting)
         try:
-            if exchange.announced > self.largest_body:
-                await exchange.refuse(413, self._too_large())
+            if exchange.announced > exchange.largest:
+                await exchange.refuse(413, _too_large(exchange.largest))
             elif is_prediction and self._waiting > self.most_waiting:
                 await exchange.refuse(
                     503, "too many requests at once; try again", {"retry-after": "1"}
@@ -87,7 +89,7 @@ class Guard:
         try:
             await self.app(exchange.scope, exchange.receive, exchange.send)
         except TooLarge:
-            await exchange.refuse(413, self._too_large())
+            await exchange.refuse(413, _too_large(exchange.largest))
         except Exception as error:
             # Neither the answer nor the log holds the error's own text: it may quote the request.
             frames = [f"{frame.filename}:{frame.lineno} {frame.name}"
@@ -96,9 +98,6 @@ class Guard:
                 "request_id": exchange.id, "error": type(error).__name__, "frames": frames[-8:],
             }})  # fmt: skip
             await exchange.refuse(500, "the request could not be answered; its id is in the log")
-
-    def _too_large(self) -> str:
-        return f"the request is larger than {self.largest_body:,} bytes; send fewer records at once"
 
     def _note(self, exchange: _Exchange) -> None:
         scope, seconds = exchange.scope, time.perf_counter() - exchange.began
@@ -113,6 +112,10 @@ class Guard:
             }})  # fmt: skip
 
 
+def _too_large(largest: int) -> str:
+    return f"the request is larger than {largest:,} bytes; send fewer records at once"
+
+
 class _Exchange:
     """One request and its answer."""
 
@@ -123,7 +126,7 @@ class _Exchange:
         self.announced = int(length) if length.isascii() and length.isdigit() else 0
         self.scope, self.status, self.began = scope, 0, time.perf_counter()
         scope.setdefault("state", {})["request_id"] = self.id
-        self._receive, self._send, self._largest, self._read = receive, send, largest, 0
+        self._receive, self._send, self.largest, self._read = receive, send, largest, 0
 
     async def receive(self) -> Message:
         """The next piece of the body.
@@ -133,7 +136,7 @@ class _Exchange:
         """
         message = await self._receive()
         self._read += len(message.get("body", b""))
-        if self._read > self._largest:
+        if self._read > self.largest:
             raise TooLarge
         return message
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from millrace import explain, transformation
+from millrace.projection import FILE, Projection, network_of_model
 
 # The scripts that travel with every model find their neighbours by their plain names.
 sys.modules.setdefault("transformation", transformation)
@@ -22,10 +23,15 @@ import calibration  # noqa: E402
 import contributions  # noqa: E402
 
 Record = Mapping[str, Any]
+LARGEST = float(np.finfo("float32").max)
 
 
 class SelfTestFailed(ValueError):
     """A model does not predict as it must; the message says what it did."""
+
+
+class OutOfRange(ValueError):
+    """A record's numbers, or what is made of them, are too large to compute with."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class ServedModel:
         card: see `millrace.card`.
         facts: model.json.
         state: transformation.json.
+        eyes: of a model of images, its network and what makes principal components of features.
     """
 
     card: Mapping[str, Any]
@@ -59,6 +66,7 @@ class ServedModel:
     estimator: Any
     source: Source
     seconds: float = 0.0
+    eyes: tuple[Mapping[str, Any], Projection] | None = None
     _inputs: tuple[tuple[str, bool, Mapping[str, str | None]], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -75,12 +83,16 @@ class ServedModel:
 
         Raises:
             SelfTestFailed: it does not predict as it must.
-            OSError, ValueError, KeyError: a file is absent or not what it should be.
+            MillraceError, OSError, ValueError, KeyError: a file is absent or not what it should be.
         """
         started = time.monotonic()
         facts = json.loads((bundle / "model.json").read_text(encoding="utf-8"))
         state = json.loads((bundle / "transformation.json").read_text(encoding="utf-8"))
-        model = cls(card, facts, state, algorithms.load(facts["algorithm"], bundle), source)
+        eyes = None
+        if (bundle / FILE).is_file():
+            eyes = (network_of_model(bundle), Projection.of_model(bundle))
+        estimator = algorithms.load(facts["algorithm"], bundle)
+        model = cls(card, facts, state, estimator, source, eyes=eyes)
         model.test()
         object.__setattr__(model, "seconds", round(time.monotonic() - started, 3))
         return model
@@ -93,14 +105,23 @@ class ServedModel:
         return [self.card["target"]["negative"], self.card["target"]["positive"]]
 
     def matrix(self, records: Sequence[Record]) -> np.ndarray:
-        """What the estimator sees of records, float64 of shape (rows, features)."""
+        """What the estimator sees of records, float64 of shape (rows, features).
+
+        Raises:
+            OutOfRange: a value is beyond single precision, in which trees compare.
+        """
         columns = {
             name: np.array([_number(record.get(name)) for record in records])
             if is_number
             else _texts([labels.get(record.get(name), record.get(name)) for record in records])  # type: ignore[arg-type]
             for name, is_number, labels in self._inputs
         }
-        return transformation.apply(self.state, columns)
+        matrix = transformation.apply(self.state, columns)
+        if (np.abs(matrix) > LARGEST).any():
+            row, column = np.argwhere(np.abs(matrix) > LARGEST)[0]
+            name = transformation.feature_names(self.state)[column]
+            raise OutOfRange(f"record {row + 1}: {name} is larger than {LARGEST:.1e}")
+        return matrix
 
     def probability(self, matrix: np.ndarray) -> np.ndarray:
         """Of the positive class, shape (rows,); of several, of each: (rows, classes)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import threading
 import uuid
 from collections import deque
@@ -94,8 +95,8 @@ class Recorder:
         place = f"recorded/{file.dataset}/{file.day}"
         name = f"version-{file.version}-{uuid.uuid4().hex}.parquet"
         if self._lake.startswith("s3://"):
-            system, root = fs.FileSystem.from_uri(self._lake)
-            pq.write_table(table, f"{root}/{place}/{name}", filesystem=system, compression="zstd")
+            path = f"{self._lake.removeprefix('s3://')}/{place}/{name}"
+            pq.write_table(table, path, filesystem=_s3(), compression="zstd")
             return
         folder = Path(self._lake) / place
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +115,13 @@ class Recorder:
                 )  # fmt: skip
             if ended:
                 return
+
+
+def _s3() -> fs.S3FileSystem:
+    """S3 with the credentials and the region of the environment, as ECS gives them to a task."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return fs.S3FileSystem(region=region, endpoint_override=endpoint)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from millrace.variables import SettingsError, folder, listed, seconds, whole, yes_or_no
@@ -27,6 +28,8 @@ class ServiceSettings:
         most_rows: records in one request.
         most_waiting: requests answered at the same time; more are turned away.
         lake: where predictions are recorded, a folder or `s3://bucket/prefix`; None: nowhere.
+        pages: whether there are pages for people under `/ui`.
+        pages_lake: the lake in which pages find scored clients and image networks; None: in none.
     """
 
     models: Mapping[str, int | None]
@@ -37,6 +40,8 @@ class ServiceSettings:
     most_rows: int = 1000
     most_waiting: int = 64
     lake: str | None = None
+    pages: bool = False
+    pages_lake: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServiceSettings:
@@ -48,7 +53,13 @@ class ServiceSettings:
         named = listed(
             environment, "MILLRACE_MODELS", MODEL, "data sets such as titanic or titanic=3"
         )
-        baked = environment.get("MILLRACE_MODEL_FOLDER")
+        baked, lake = environment.get("MILLRACE_MODEL_FOLDER"), environment.get("MILLRACE_LAKE")
+        pages = yes_or_no(environment, "MILLRACE_SERVICE_PAGES")
+        if pages and find_spec("gradio") is None:
+            raise SettingsError(
+                "MILLRACE_SERVICE_PAGES is yes, and pages need the package gradio, which is not"
+                " installed; install it, or write no"
+            )
         found = cls(
             models=dict(_wanted(name) for name in named),
             folder=folder(baked) if baked else None,
@@ -57,9 +68,9 @@ class ServiceSettings:
             largest_body=whole(environment, "MILLRACE_SERVICE_BODY", 2**20, "bytes"),
             most_rows=whole(environment, "MILLRACE_SERVICE_ROWS", 1000, "records"),
             most_waiting=whole(environment, "MILLRACE_SERVICE_WAITING", 64, "requests"),
-            lake=environment.get("MILLRACE_LAKE")
-            if yes_or_no(environment, "MILLRACE_SERVICE_RECORD")
-            else None,
+            lake=lake if yes_or_no(environment, "MILLRACE_SERVICE_RECORD") else None,
+            pages=pages,
+            pages_lake=(lake or None) if pages else None,
         )
         if found.folder is None and found.mlflow_uri is None:
             raise SettingsError(

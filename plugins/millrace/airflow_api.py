@@ -87,6 +87,11 @@ class AirflowApi:
         path = _path(dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key)
         return self._object("GET", path, params={"map_index": map_index})["value"]
 
+    def respond(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer the question of a task that waits for a person."""
+        path = _path(dag_id, "dagRuns", run_id, "taskInstances", task_id, "-1", "hitlDetails")
+        self._call("PATCH", path, json={"chosen_options": [option]})
+
     def import_errors(self) -> dict[str, str]:
         """DAG files that Airflow cannot import, each with its traceback."""
         found = self._all("/importErrors", "import_errors")

@@ -1,4 +1,4 @@
-"""The assets that start runs: a data set's features and its champion, each by partition.
+"""The assets that start runs: features, champions and alarms of data sets, each by partition.
 
 Events always carry the partition as their key: a run that a schedule started has one, a run that
 was started by hand has none, and a DAG that listens for partitions hears only of the first.
@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
-FEATURES, CHAMPION = "features", "champion"
+FEATURES, CHAMPION, DRIFT = "features", "champion", "drift"
 
 
 def features_of(dataset: str) -> Asset:
@@ -24,6 +24,11 @@ def champion_of(dataset: str) -> Asset:
     return _asset(CHAMPION, dataset)
 
 
+def drift_of(dataset: str) -> Asset:
+    """An alarm: what comes in has moved away from what the champion was judged on."""
+    return _asset(DRIFT, dataset)
+
+
 def _asset(kind: str, dataset: str) -> Asset:
     # An address with a scheme makes Airflow import every provider's handler, boto3 among them.
     return Asset(name=f"{dataset} {kind}", uri=f"{kind}/{dataset}", group="millrace")
@@ -34,6 +39,15 @@ def announce(context: Mapping[str, Any], asset: Asset, partition: str, **extra: 
     events = context["outlet_events"][asset]
     events.add_partitions(partition)
     events.extra = {"partition": partition, **extra}
+
+
+def heard(context: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Address of the asset and what was said, of each event that started this run."""
+    return [
+        (each.asset.uri, each.extra)
+        for events in context["triggering_asset_events"].values()
+        for each in events
+    ]
 
 
 def dataset_of(uri: str) -> str:

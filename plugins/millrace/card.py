@@ -22,6 +22,7 @@ def card_of(
     summary: Mapping[str, Any],
     descriptions: Mapping[str, str],
     personal: Collection[str],
+    statistics: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The card of the winner of an evaluation, JSON-serialisable.
 
@@ -32,11 +33,13 @@ def card_of(
         descriptions: of features, by name.
         personal: inputs and features made of personal data, besides the columns that the spec
             calls personal.
+        statistics: of the clean rows (see `describe`), for the range that a number was seen in.
     """
     [winner] = [item for item in summary["candidates"] if item["candidate"] == summary["winner"]]
     columns = tables.columns if tables else {}
     markers = tables.raw.missing if tables else []
     usual = {feature["name"]: feature.get("fill") for feature in state["features"]}
+    seen = (statistics or {}).get("columns", {})
     return {
         "dataset": spec.name,
         "description": spec.description,
@@ -52,9 +55,10 @@ def card_of(
         "target": None if isinstance(spec, ImageSpec) else spec.target.model_dump(
             include={"column", "positive", "negative", "description"}
         ),
+        "page": page_of(spec, tables, personal),
         "fields": [
             field_of(item, columns.get(item["name"]), markers, usual.get(item["name"]))
-            | ({"personal": True} if item["name"] in personal else {})
+            | ({"personal": True} if item["name"] in personal else observed(seen.get(item["name"])))
             for item in state["inputs"]
         ],
         "features": {
@@ -65,6 +69,29 @@ def card_of(
             for feature in state["features"]
         },
     }  # fmt: skip
+
+
+def page_of(spec: AnySpec, tables: DatasetSpec | None, personal: Collection[str]) -> dict[str, Any]:
+    """How the service shows the model; what a person cannot see, it does not propose to change."""
+    if tables is None or isinstance(spec, ImageSpec):
+        return {"kind": "photo", "title": spec.name, "changeable": []}
+    page, target = tables.page, tables.target
+    return page.model_dump() | {
+        "title": page.title or spec.name,
+        "positive": page.positive or f"{target.column}: {target.positive}",
+        "negative": page.negative or f"{target.column}: {target.negative}",
+        "changeable": [name for name in page.changeable if name not in personal],
+    }
+
+
+def observed(column: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Where 98 of 100 values of a number lie, and whether they are whole; no person's own value."""
+    quantiles = (column or {}).get("quantiles", {})
+    low, high = quantiles.get("1%"), quantiles.get("99%")
+    if low is None or high is None:
+        return {}
+    whole = all(float(value).is_integer() for value in quantiles.values())
+    return {"observed": {"low": low, "high": high, "whole": whole}}
 
 
 def field_of(

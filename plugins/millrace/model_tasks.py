@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 
 from millrace import assets
+from millrace.datasets.deployment import deploy_of
 from millrace.datasets.scoring import scoring_of
 from millrace.jobs.operator import job
 from millrace.runs import this_run
@@ -61,7 +62,7 @@ def train_and_promote(spec: AnySpec, candidates: XComArg) -> None:
         return log_to_mlflow(this_run(spec))
 
     champion = assets.champion_of(spec.name)
-    heard = scoring_of(spec) is not None
+    heard = bool(scoring_of(spec) or deploy_of(spec))
 
     @task(max_active_tis_per_dag=1, outlets=[champion] if heard else [])
     def promote() -> dict[str, Any]:
@@ -72,8 +73,9 @@ def train_and_promote(spec: AnySpec, candidates: XComArg) -> None:
         verdict = promote(run)
         if heard:
             assets.announce(
-                get_current_context(), champion, run.partition, changed=verdict["champion"]
-            )
+                get_current_context(), champion, run.partition,
+                changed=verdict["champion"], backfill=run.backfill,
+            )  # fmt: skip
         return verdict
 
     predicted = transform.expand(candidate=train.expand(candidate=candidates))

@@ -62,12 +62,34 @@ def dag_options(spec: AnySpec) -> dict[str, Any]:
 
 def scoring_options(spec: AnySpec, about: str | None) -> dict[str, Any]:
     """The arguments of `@dag` for the scoring of one data set."""
+    return _beside(spec, f"score_{spec.name}", "scoring", about)
+
+
+def watching_options(spec: AnySpec, about: str | None) -> dict[str, Any]:
+    """The arguments of `@dag` for the watch over one data set."""
+    return _beside(spec, f"watch_{spec.name}", "drift", about)
+
+
+def _beside(spec: AnySpec, dag_id: str, tag: str, about: str | None) -> dict[str, Any]:
+    """The arguments of `@dag` for what is done beside the pipeline of a data set."""
     whole = form(spec)
     return {
         **dag_options(spec),
-        "dag_id": f"score_{spec.name}",
+        "dag_id": dag_id,
         "params": {name: whole[name] for name in ("partition", "engine", "again")},
-        "tags": list(dict.fromkeys(("scoring", *spec.tags))),
+        "tags": list(dict.fromkeys((tag, *spec.tags))),
+        "doc_md": about,
+    }
+
+
+def deploy_options(spec: AnySpec, about: str | None) -> dict[str, Any]:
+    """The arguments of `@dag` for the deployment of one data set's champion."""
+    return {
+        **dag_options(spec),
+        "dag_id": f"deploy_{spec.name}",
+        "max_active_runs": 1,  # a service changes in one way at a time
+        "params": {},
+        "tags": list(dict.fromkeys(("deployment", *spec.tags))),
         "doc_md": about,
     }
 
@@ -166,14 +188,14 @@ def this_run(spec: AnySpec) -> Run:
         open_lake(settings),
         settings,
         tuple(params.get("candidates", spec.candidates)),
-        engine=engine_of(params["engine"], settings),
+        engine=engine_of(params.get("engine", "auto"), settings),
         run_id=dag_run.run_id,
         started=dag_run.start_date,
         client=partial(aws_client, settings),
         keys=partial(aws_variables, settings),
         promote=params.get("promote", "auto"),
         backfill=dag_run.run_type == "backfill",
-        again=params["again"],
+        again=params.get("again", False),
     )
 
 
@@ -207,7 +229,7 @@ def aws_client(settings: Settings, service: str) -> Any:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
     return AwsBaseHook(
-        settings.aws_connection, client_type=service, region_name=settings.aws_target().region
+        settings.aws_connection, client_type=service, region_name=settings.aws_region
     ).get_conn()
 
 

@@ -20,6 +20,7 @@ __all__ = ["PROJECT", "AwsSettings", "Settings", "SettingsError"]
 RETAINED = (
     "raw", "processed", "features", "models", "predictions", "reports", "recorded", "jobs",
 )  # fmt: skip
+DEFAULT_SERVICE = "http://127.0.0.1:8000"  # where the local stack serves models
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -39,6 +40,7 @@ class Settings:
         spark_memory: memory of the JVM of a local Spark, such as `2g`.
         sql_memory: memory of the SQL engine on this machine, such as `2g`; more goes to disk.
         privacy_connection: Airflow connection whose password is the key of erasures' proofs.
+        service_url: address of the model service, or of the load balancer in front of it.
         retention: for an area of the lake the days that its partitions are kept.
         retention_apply: whether what is older is removed, and not only listed.
         aws: where on AWS the pipelines run; None where nothing of it is set.
@@ -55,6 +57,7 @@ class Settings:
     spark_memory: str = "2g"
     sql_memory: str = "2g"
     privacy_connection: str = "millrace_privacy"
+    service_url: str = DEFAULT_SERVICE
     retention: tuple[tuple[str, int], ...] = ()
     retention_apply: bool = False
     aws: AwsSettings | None = None
@@ -71,7 +74,7 @@ class Settings:
             home=home,
             lake=_lake(environment.get("MILLRACE_LAKE") or str(home / "lake")),
             datasets=folder(environment.get("MILLRACE_DATASETS") or PROJECT / "include/datasets"),
-            mlflow_uri=_server(environment.get("MLFLOW_TRACKING_URI") or "http://127.0.0.1:5000"),
+            mlflow_uri=_server(environment, "MLFLOW_TRACKING_URI", "http://127.0.0.1:5000"),
             mlflow_budget=seconds(environment, "MILLRACE_MLFLOW_BUDGET", 45),
             job_timeout=seconds(environment, "MILLRACE_JOB_TIMEOUT", 3600),
             poll_interval=seconds(environment, "MILLRACE_POLL_INTERVAL", 15),
@@ -85,6 +88,7 @@ class Settings:
                 "an amount of memory, such as 2g", "2g",
             ),
             privacy_connection=environment.get("MILLRACE_PRIVACY_CONNECTION") or "millrace_privacy",
+            service_url=_server(environment, "MILLRACE_SERVICE_URL", DEFAULT_SERVICE),
             retention=_retention(environment.get("MILLRACE_RETENTION") or ""),
             retention_apply=yes_or_no(environment, "MILLRACE_RETENTION_APPLY"),
             aws=AwsSettings.from_environment(environment),
@@ -132,6 +136,27 @@ class Settings:
             raise SettingsError(f"Spark on aws needs more settings: {'; '.join(missing)}")
         return aws
 
+    @property
+    def has_ecs_target(self) -> bool:
+        """Whether the model service is set as one of ECS."""
+        return bool(self.aws and self.aws.ecs_service)
+
+    def ecs_target(self) -> AwsSettings:
+        """Where on ECS the model service runs.
+
+        Raises:
+            SettingsError: something is not set; the message names all of it.
+        """
+        aws = self.aws or AwsSettings()
+        wanted = {
+            "MILLRACE_ECS_CLUSTER and MILLRACE_ECS_SERVICE are not set, write the names of the"
+            " cluster and the service": aws.ecs_service,
+            "MILLRACE_AWS_REGION is not set, write a region such as eu-central-1": aws.region,
+        }
+        if missing := [text for text, found in wanted.items() if not found]:
+            raise SettingsError(f"deploying to ecs needs more settings: {'; '.join(missing)}")
+        return aws
+
     def _missing_for_aws(self) -> list[str]:
         aws = self.aws or AwsSettings()
         wanted = {
@@ -168,9 +193,8 @@ def _retention(text: str) -> tuple[tuple[str, int], ...]:
     return tuple(found.items())
 
 
-def _server(uri: str) -> str:
+def _server(environment: Mapping[str, str], name: str, default: str) -> str:
+    uri = environment.get(name) or default
     if not re.match(r"https?://[^/\s]", uri):
-        raise SettingsError(
-            f"MLFLOW_TRACKING_URI is {uri!r}; write the address of a server, http://host:port"
-        )
+        raise SettingsError(f"{name} is {uri!r}; write the address of a server, http://host:port")
     return uri.rstrip("/")

@@ -16,10 +16,15 @@ VALUES = {
     "SageMakerRole": "arn:aws:iam::123456789012:role/jobs", "TaskLogGroup": "/millrace/tasks",
     "MetricsNamespace": "Millrace", "EventsQueue": "millrace-uploads",
     "ImageAccount": "492215442770", "FunctionName": "millrace-preprocess",
+    "FailuresQueue": "millrace-failures", "ServiceRepository": "millrace/service",
     "AthenaWorkgroup": "features", "AthenaDatabase": "millrace",
     "EmrJobRole": "arn:aws:iam::123456789012:role/spark",
     "EmrServiceRole": "arn:aws:iam::123456789012:role/clusters",
     "EmrInstanceRole": "arn:aws:iam::123456789012:role/instances",
+    "EcsCluster": "models", "EcsService": "millrace", "EcsFamily": "serving",
+    "EcsTaskRole": "arn:aws:iam::123456789012:role/serving",
+    "EcsExecutionRole": "arn:aws:iam::123456789012:role/execution",
+    "ServiceLogGroup": "/millrace/serving",
     "KmsKey": "arn:aws:kms:eu-central-1:123456789012:key/0d990263-018e-4e65-a703-eff731de951e",
 }  # fmt: skip
 
@@ -28,8 +33,15 @@ WHOLE_SERVICE = {
     ("worker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
     ("worker-emr", "MakeClusters"): "a cluster that is not yet made has no name; its tag is asked",
     ("worker-emr", "FindClusters"): "lists have no resource; a cluster is found by its name",
+    ("worker-ecs", "ReadDefinitions"): "ECS knows no resource for it",
+    (
+        "worker-ecs",
+        "MakeRevisions",
+    ): "a revision that is not yet made has no name; its tag is asked",
+    ("worker-ecs", "ListTasks"): "lists have no resource; the cluster is restricted",
     ("sagemaker", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
+    ("service-start", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker-network", "SeeNetwork"): "EC2's descriptions have no resource",
 }
 SERVICES = {"elasticmapreduce": "emr"}  # prefix of a right: botocore's name of the service
@@ -126,6 +138,15 @@ def test_queries_drop_no_tables_but_their_own() -> None:
     ]
 
 
+def test_deployments_change_one_service_only() -> None:
+    service = "arn:aws:ecs:eu-central-1:123456789012:service/models/millrace"
+    assert allowed("worker-ecs", "ecs:UpdateService") == [service]
+    (passing,) = [s for s in statements("worker-ecs") if "iam:PassRole" in s["Action"]]
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    }
+
+
 def test_jobs_write_to_the_area_of_jobs_only() -> None:
     assert allowed("sagemaker", "s3:PutObject") == ["arn:aws:s3:::lake/millrace/jobs/*"]
     assert allowed("sagemaker", "s3:DeleteObject") == []
@@ -146,6 +167,13 @@ def test_the_function_never_changes_what_arrived() -> None:
     assert not any("/raw/" in resource for resource in allowed("lambda", "s3:PutObject"))
 
 
+def test_the_service_reads_models_and_writes_nothing_but_what_it_predicted() -> None:
+    area = "arn:aws:s3:::lake/millrace"
+    assert allowed("service", "s3:GetObject") == [f"{area}/models/*", f"{area}/mlflow/*"]
+    assert allowed("service", "s3:PutObject") == [f"{area}/recorded/*"]
+    assert allowed("service", "s3:DeleteObject") == []
+
+
 @pytest.mark.parametrize("prefix", ["", "/"])
 def test_a_lake_may_be_the_whole_bucket(prefix: str) -> None:
     document = policy("lambda", {**VALUES, "Prefix": prefix})
@@ -153,7 +181,9 @@ def test_a_lake_may_be_the_whole_bucket(prefix: str) -> None:
 
 
 def test_missing_values_are_named_at_once() -> None:
-    with pytest.raises(PolicyError, match="lambda needs AccountId, FunctionName, Region;"):
+    with pytest.raises(
+        PolicyError, match="lambda needs AccountId, FailuresQueue, FunctionName, Region;"
+    ):
         policy("lambda", {"Bucket": "lake", "Prefix": ""})
 
 

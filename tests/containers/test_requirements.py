@@ -41,6 +41,7 @@ def test_the_lock_files_hold_what_is_asked_for() -> None:
 
 
 def test_what_runs_here_runs_in_the_containers_too() -> None:
-    local = {"supervisor", "uvicorn", "fastapi", "prometheus-client"}  # the stack and the service
+    service = {"fastapi", "fastapi-offline", "gradio", "prometheus-client", "uvicorn"}
+    local = {"supervisor", *service}
     asked = named(PROJECT / "requirements.in") - local
     assert asked <= named(AIRFLOW.with_suffix(".in"))

@@ -22,6 +22,9 @@ from tests.dags.conftest import parse
 
 OTHERS = {"arrivals", "erase_subject", "log_spooled", "retention", "stop_orphans"}
 SCORING = {"score_home_credit", "start_scoring"}
+WATCHED = ("home_credit", "loan_default", "telecom_churn")
+WATCHING = {*(f"watch_{name}" for name in WATCHED), "start_retraining"}
+DEPLOYED = {"deploy_titanic", "deploy_loan_default"}
 SPECS, BROKEN = load_specs(PROJECT / "include" / "datasets")
 IMAGES, BROKEN_IMAGES = load_image_specs(PROJECT / "include" / "datasets")
 TABLES, BROKEN_TABLES = load_relational_specs(PROJECT / "include" / "datasets")
@@ -44,7 +47,9 @@ EDGES = {
 
 def test_every_spec_is_usable_and_has_a_dag(dags: dict[str, Any]) -> None:
     assert not BROKEN and not BROKEN_IMAGES and not BROKEN_TABLES
-    assert set(dags) == {*SPECS, *IMAGES, *TABLES, *OTHERS, *SCORING}
+    assert set(dags) == {
+        *SPECS, *IMAGES, *TABLES, *OTHERS, *SCORING, *WATCHING, *DEPLOYED,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -145,7 +150,7 @@ def test_a_broken_spec_has_a_dag_that_says_so_and_harms_no_other(
     (tmp_path / "wrong name.yaml").write_text(good)
     monkeypatch.setenv("MILLRACE_DATASETS", str(tmp_path))
     dags = parse()
-    assert set(dags) == {"titanic", "slip", "wrong_name", *OTHERS}
+    assert set(dags) == {"titanic", "deploy_titanic", "slip", "wrong_name", *OTHERS}
     assert "did you mean 'accuracy'?" in dags["slip"].doc_md
     assert "name the file with a-z" in dags["wrong_name"].doc_md
     assert "broken spec" in dags["slip"].tags

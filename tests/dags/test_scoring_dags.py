@@ -84,8 +84,8 @@ def test_features_and_champions_start_it(dags: dict[str, Any], name: str) -> Non
     assert heard >= made == {assets.features_of(name).uri, assets.champion_of(name).uri}
 
 
-def test_pipelines_without_scoring_announce_nothing(dags: dict[str, Any]) -> None:
-    assert not dags["titanic"].get_task("promote").outlets
+def test_pipelines_that_nobody_listens_to_announce_nothing(dags: dict[str, Any]) -> None:
+    assert not dags["telecom_churn"].get_task("promote").outlets
 
 
 def test_a_champion_that_stays_is_no_change() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import contributions
+from millrace.lake import open_store
 from serving.guard import JsonLines
 from serving.model import ServedModel
+from tests.lake.s3 import new_root, s3_client, s3_server
 from tests.serving.waiting import until
 from tests.tracking.made_up import PLANTED
 
@@ -112,6 +115,17 @@ def test_bad_input_is_422_and_names_the_field(good: TestClient) -> None:
     wrong = good.post("/club/predict?explain=perhaps", json=RECORD)
     assert wrong.status_code == 422
     assert wrong.json()["detail"][0]["loc"] == ["query", "explain"]
+
+
+@pytest.mark.parametrize("query", ["", "?explain=true"])
+def test_numbers_too_large_to_compute_with_are_422(good: TestClient, query: str) -> None:
+    """A ratio of two values that are each allowed may be."""
+    with mock.patch("serving.model.LARGEST", 40.0):
+        answer = good.post(f"/club/predict{query}", json=[RECORD, {"fee": -41}])
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == [
+        {"loc": ["body"], "message": "record 2: fee is larger than 4.0e+01"}
+    ]
 
 
 def test_a_body_that_is_too_large_is_413(serve: Serve, baked: Path) -> None:
@@ -229,7 +243,13 @@ def test_openapi_describes_the_model_and_its_example_works(good: TestClient) -> 
     assert record["properties"]["visits"]["anyOf"][0]["minimum"] == 0
     assert {"200", "404", "413", "422", "500", "501", "503"} == {*post["responses"]}
     assert "/predict" in told["paths"]
-    assert good.get("/docs").status_code == 200
+
+
+def test_the_documentation_asks_nobody_else(good: TestClient) -> None:
+    page = good.get("/docs")
+    assert page.status_code == 200 and "//" not in re.sub(r"<!--.*?-->", "", page.text, flags=re.S)
+    named = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+    assert named and all(good.get(path).status_code == 200 for path in named)
 
 
 def test_predictions_are_recorded_without_anything_personal(
@@ -247,6 +267,23 @@ def test_predictions_are_recorded_without_anything_personal(
     assert kept["_version"].tolist() == ["1", "1"]
     assert kept["fee"].tolist() == [30, 5]
     assert kept["club"].isna().tolist() == [False, True]
+
+
+def test_predictions_are_recorded_in_s3(
+    serve: Serve, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server() as endpoint:
+        lake, s3 = new_root(), s3_client(endpoint)
+        store = open_store(lake, s3)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        client, service = serve(folder=baked / "good", lake=lake)
+        client.post("/club/predict", json=[RECORD] * 3)
+        service.recorder.write()
+        [entry] = store.list("recorded/club")
+        assert len(pd.read_parquet(store.local(entry.key))) == 3
 
 
 def test_what_cannot_be_recorded_now_is_recorded_later(

@@ -47,6 +47,8 @@ def test_other_spellings_and_marks_of_missing_values_are_taken(form: RequestForm
         (b'{"age": null}', ["age"], "age: Input should be a valid number"),
         (b'{"age": NaN}', ["age"], "age: Input should be a finite number"),
         (b'{"age": 1e999}', ["age"], "age: Input should be"),
+        (b'{"age": 20, "Fee paid": -1e16}', ["Fee paid"], "Fee paid: Input should be greater than"
+         " or equal to -1000000000000000; it accepts a number, or null"),
         (b'{"Fee paid": 3}', ["age"], "age: Field required; it accepts a number from 18 to 120"),
         (b'{"age": 20, "club": "west"}', ["club"], "club: Input should be 'north', 'south', 'N' or"
          " '?'; it accepts one of north, south, or null"),
@@ -93,3 +95,13 @@ def test_a_name_that_is_no_field_is_cut(form: RequestForm) -> None:
 def test_text_longer_than_a_field_of_the_data_may_be_is_refused(form: RequestForm) -> None:
     with pytest.raises(Refused, match="at most 10000 characters"):
         form.parse(json.dumps({"age": 20, "note": "x" * 10_001}).encode())
+
+
+def test_a_record_of_nothing_is_refused() -> None:
+    form = RequestForm("members", FIELDS[1:], most_rows=3)
+    for body, place in ((b"{}", ["body"]), (b'[{"note": "x"}, {}]', ["body", 1])):
+        with pytest.raises(
+            Refused, match="an empty record; write some of Fee paid, club"
+        ) as raised:
+            form.parse(body)
+        assert raised.value.problems[0]["loc"] == place

@@ -73,3 +73,14 @@ def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
 def test_a_proxy_is_not_asked_for_this_machine(tmp_path: Path, variable: str) -> None:
     environment = stack_environment(settings(tmp_path), Ports(), {variable: "example.org"})
     assert environment["NO_PROXY"] == environment["no_proxy"] == "example.org,127.0.0.1,localhost"
+
+
+def test_deployments_are_verified_at_the_stacks_own_service_unless_another_is_named(
+    tmp_path: Path,
+) -> None:
+    home = {"MILLRACE_HOME": str(tmp_path)}
+    own = stack_environment(Settings.from_environment(home), Ports(service=8123), {})
+    assert own["MILLRACE_SERVICE_URL"] == "http://127.0.0.1:8123"
+    named = Settings.from_environment({**home, "MILLRACE_SERVICE_URL": "https://models.example"})
+    told = stack_environment(named, Ports(service=8123), {})
+    assert told["MILLRACE_SERVICE_URL"] == "https://models.example"

@@ -65,6 +65,14 @@ def test_a_data_folder_with_spaces_reaches_the_demo(project: Path) -> None:
     assert make(project, "demo").stdout.splitlines()[0] == "-m millrace.demo"
 
 
+def test_parameters_of_the_stack_reach_the_deployment(project: Path) -> None:
+    asked = make(project, "deploy", "PARAMETERS=Bucket=our-lake LogDays=30", "STACK=second")
+    command = "-m millrace.infrastructure deploy"
+    assert asked.stdout.splitlines()[0] == f"{command} --stack second Bucket=our-lake LogDays=30"
+    assert make(project, "deploy", "YES=yes").stdout.splitlines()[0] == f"{command} --yes"
+    assert make(project, "deploy", "YES=no").stdout.splitlines()[0] == command
+
+
 def test_settings_come_from_the_env_file_and_the_environment_wins(project: Path) -> None:
     lines = ["# ports", "MILLRACE_AIRFLOW_PORT=9001", "#MILLRACE_LAKE=no", "MILLRACE_HOME=/a b", ""]
     (project / ".env").write_text("\n".join(lines))

@@ -88,7 +88,7 @@ def test_a_full_disk_is_said_with_what_is_free_and_needed(project: Project) -> N
     project.add_python()
     project.add_script("df", "echo head; echo '/dev/x 9999 9899 100 99% /'")
     assert "100 MB are free" in (said := error(project.setup()))
-    assert "3072 MB are needed" in said
+    assert "3584 MB are needed" in said
 
 
 def test_an_unreachable_registry_is_said_when_uv_cannot_be_fetched(project: Project) -> None:

@@ -3,10 +3,14 @@
 worker             Airflow: lake, SageMaker's jobs, their logs, metrics, the queue of uploads
 worker-emr         Airflow, in addition: clusters of EMR and runs of EMR Serverless
 worker-athena      Airflow, in addition: queries of an Athena workgroup
+worker-ecs         Airflow, in addition: deployments of one service of ECS
 sagemaker          the role of SageMaker's jobs
 sagemaker-network  that role, in addition: jobs in own subnets
+emr-service        the role with which EMR makes machines, besides AWS's own policy for it
 emr-instance       the role of the machines of EMR's clusters, and of EMR Serverless' runs
 lambda             the role of the function that preprocesses uploads
+service            the role of the model service's tasks
+service-start      the role with which ECS starts them: their image and their log
 key                each of them, in addition: an own key encrypts volumes and outputs
 
 `python -m millrace.aws.policies <policy> Name=value ...` prints one of them.
@@ -26,8 +30,8 @@ from millrace.settings import PROJECT
 
 FOLDER = PROJECT / "include" / "iam"
 NAMES = (
-    "worker", "worker-emr", "worker-athena", "sagemaker", "sagemaker-network", "emr-instance",
-    "lambda", "key",
+    "worker", "worker-emr", "worker-athena", "worker-ecs", "sagemaker", "sagemaker-network",
+    "emr-service", "emr-instance", "lambda", "service", "service-start", "key",
 )  # fmt: skip
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 

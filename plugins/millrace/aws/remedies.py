@@ -51,12 +51,32 @@ ROLES = {  # the setting that names the role which a call hands to its service
     "StartJobRun": "MILLRACE_EMR_JOB_ROLE",
 }
 
+PYTHONPATH = (
+    "set PYTHONPATH in the container's image, or in the environment of the task definition, to the"
+    " folder that holds the module"
+)
+HEALTH_PATH = (
+    "let the health check of the target group ask for the path that the service answers, which is /"
+)
+LET_IN = (
+    "let the security group of the service admit the one of the load balancer on the container's"
+    " port"
+)
+NO_MODEL = (
+    "promote a version that is in the registry which the container reaches (MLFLOW_TRACKING_URI of"
+    " the task definition); the lines of the container tell which one it misses"
+)
+
 GIVE_ROLE = "give the role in MILLRACE_SAGEMAKER_ROLE"
 OBJECT = "run the step that makes this object again"
 
 BY_TEXT = tuple(
     (re.compile(pattern, re.IGNORECASE), remedy)
     for pattern, remedy in (
+        (r"No module named|Could not import module", PYTHONPATH),
+        (r"has no version \d+|codes: \[503\]", NO_MODEL),
+        (r"Health checks failed with these codes: \[404\]", HEALTH_PATH),
+        (r"is unhealthy in .*Request timed out", LET_IN),
         (r"invalid instanceprofile", EMR_PROFILE),
         (
             r"servicerole .* is invalid|EMR_DefaultRole|service role .* insufficient",

@@ -47,6 +47,8 @@ class AwsSettings:
         athena_workgroup: workgroup whose queries make features of several tables; empty: the
             worker makes them.
         athena_database: database of Athena that holds a query's tables while it runs.
+        ecs_cluster: cluster of ECS in which the model service runs; empty: it runs elsewhere.
+        ecs_service: name of that service.
     """
 
     region: str = ""
@@ -65,6 +67,8 @@ class AwsSettings:
     emr: EmrSettings = field(default_factory=EmrSettings)
     athena_workgroup: str = ""
     athena_database: str = "millrace"
+    ecs_cluster: str = ""
+    ecs_service: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AwsSettings | None:
@@ -78,6 +82,16 @@ class AwsSettings:
         if bool(subnets) != bool(groups):
             raise SettingsError(
                 "MILLRACE_SUBNETS and MILLRACE_SECURITY_GROUPS belong together: set both or none"
+            )
+        cluster, service = (
+            matching(environment, name, r"[\w-]{1,255}", f"the name of a {what}, not its ARN")
+            for name, what in (
+                ("MILLRACE_ECS_CLUSTER", "cluster of ECS"), ("MILLRACE_ECS_SERVICE", "service"),
+            )
+        )  # fmt: skip
+        if bool(cluster) != bool(service):
+            raise SettingsError(
+                "MILLRACE_ECS_CLUSTER and MILLRACE_ECS_SERVICE belong together: set both or none"
             )
         found = cls(
             region=_region(environment),
@@ -116,6 +130,8 @@ class AwsSettings:
                 environment, "MILLRACE_ATHENA_DATABASE", r"[a-z][a-z0-9_]{0,127}",
                 "the name of a database in a-z, 0-9 and _", "millrace",
             ),
+            ecs_cluster=cluster,
+            ecs_service=service,
         )  # fmt: skip
         return None if found == cls() else found
 

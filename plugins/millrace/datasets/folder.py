@@ -7,6 +7,7 @@ belong together; one without `kind` is one table.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -84,6 +85,15 @@ def load_relational_specs(
 ) -> tuple[dict[str, RelationalSpec], dict[str, SpecError]]:
     """All specs of several tables in a folder, and the errors of broken ones, by name."""
     return _load_all(folder, load_relational_spec, RELATIONAL)
+
+
+def usable_specs(folder: Path) -> dict[str, AnySpec]:
+    """The specs of every kind that can be used, by name."""
+    found: dict[str, AnySpec] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        with suppress(SpecError):
+            found[path.stem] = load_any_spec(path)
+    return found
 
 
 def _load_all[Spec: PipelineSpec](

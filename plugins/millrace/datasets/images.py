@@ -11,6 +11,7 @@ from millrace.datasets.columns import inside_the_partition
 from millrace.datasets.models import Gate
 from millrace.datasets.parts import Part, wrong
 from millrace.datasets.pipeline import PipelineSpec
+from millrace.datasets.served import Deploy
 from millrace.metrics import CLASS_METRICS
 
 ClassAlgorithm = Literal["multinomial_logistic_regression"]
@@ -99,6 +100,7 @@ class ImageSpec(PipelineSpec):
     candidates: dict[str, ClassCandidate] = Field(min_length=1)
     metric: str = "accuracy"
     gates: dict[str, Gate] = {}
+    deploy: Deploy | None = None
 
     @field_validator("components", mode="before")
     @classmethod

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import Field, field_validator, model_validator
 
 from millrace.datasets.columns import Column, Target, inside_the_partition
+from millrace.datasets.drifts import Watch
 from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
+from millrace.datasets.page import Page
 from millrace.datasets.parts import Label, Part, check_quote, one_ascii_character, wrong
 from millrace.datasets.pipeline import PipelineSpec
 from millrace.datasets.quality import Checks
 from millrace.datasets.scores import Scoring
+from millrace.datasets.served import Deploy
 from millrace.datasets.spec import RESERVED, DatasetSpec
 from millrace.metrics import EXPECTED_COST, METRICS
 
@@ -166,6 +169,9 @@ class RelationalSpec(PipelineSpec):
     gates: dict[str, Gate] = {}
     checks: Checks = Checks()
     scoring: Scoring | None = None
+    drift: Watch | None = None
+    deploy: Deploy | None = None
+    page: Page = Page()
 
     @field_validator("tables")
     @classmethod

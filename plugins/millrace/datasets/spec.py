@@ -7,11 +7,14 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from millrace.datasets.columns import Column, Raw, Role, Target
+from millrace.datasets.drifts import Watch
 from millrace.datasets.features import Bins, Engineered, Present, Ratio, Sum
 from millrace.datasets.file import nearest
 from millrace.datasets.models import Candidate, Decision, Gate, Split
+from millrace.datasets.page import Page
 from millrace.datasets.parts import wrong
 from millrace.datasets.pipeline import PipelineSpec
+from millrace.datasets.served import Deploy
 from millrace.metrics import EXPECTED_COST, METRICS
 
 ROW_ID = "_row_id"
@@ -38,6 +41,9 @@ class DatasetSpec(PipelineSpec):
     decision: Decision = Decision(threshold=0.5)
     metric: str = "roc_auc"
     gates: dict[str, Gate] = {}
+    drift: Watch | None = None
+    deploy: Deploy | None = None
+    page: Page = Page()
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetSpec:
@@ -46,6 +52,7 @@ class DatasetSpec(PipelineSpec):
             self._check_feature(name, feature)
         if not self.feature_names():
             raise wrong("no feature", "give a column the role numeric or categorical", ("columns",))
+        self._check_page()
         return self
 
     def _check_columns(self) -> None:
@@ -86,6 +93,16 @@ class DatasetSpec(PipelineSpec):
                 needed = "numeric columns" if numbers else "columns of text"
                 raise wrong(
                     f"{source!r} with role {role!r}", f"`{feature.kind}` needs {needed}", field
+                )
+
+    def _check_page(self) -> None:
+        inputs = self.columns_with("numeric", "categorical")
+        for name in self.page.changeable:
+            if name not in inputs:
+                raise wrong(
+                    repr(name),
+                    f"write numeric or categorical columns{nearest(name, inputs)}",
+                    ("page", "changeable"),
                 )
 
     def columns_with(self, *roles: Role) -> list[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millrace.jobs.job import Backend
+
+if TYPE_CHECKING:
+    from millrace.jobs.ecs_service import EcsDeployment
 
 # botocore's own second chances for one call, before an error counts.
 CONFIG: dict[str, Any] = {
@@ -80,6 +83,25 @@ def _athena(options: dict[str, Any]) -> Backend:
     return Athena(AthenaHook(**options).get_conn())
 
 
+def _ecs(options: dict[str, Any], kind: type[EcsDeployment]) -> Backend:
+    from airflow.providers.amazon.aws.hooks.ecs import EcsHook
+    from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
+
+    return kind(EcsHook(**options).get_conn(), AwsLogsHook(**options).get_conn())
+
+
+def _ecs_deployment(options: dict[str, Any]) -> Backend:
+    from millrace.jobs.ecs_service import EcsDeployment
+
+    return _ecs(options, EcsDeployment)
+
+
+def _ecs_rollback(options: dict[str, Any]) -> Backend:
+    from millrace.jobs.ecs_rollback import EcsRollback
+
+    return _ecs(options, EcsRollback)
+
+
 _MAKERS: dict[str, Callable[[dict[str, Any]], Backend]] = {
     "sagemaker_training": _sagemaker_training,
     "sagemaker_transform": _sagemaker_transform,
@@ -87,4 +109,6 @@ _MAKERS: dict[str, Callable[[dict[str, Any]], Backend]] = {
     "emr_cluster": _emr_cluster,
     "emr_serverless": _emr_serverless,
     "athena": _athena,
+    "ecs_deployment": _ecs_deployment,
+    "ecs_rollback": _ecs_rollback,
 }

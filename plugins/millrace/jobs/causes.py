@@ -25,6 +25,7 @@ SAYING_WHY = tuple(
 )
 SOURCE = re.compile(
     r"^(?:controller|(?:\S+ )?(?:stderr|stdout)"  # EMR's
+    r"|task \w{8}"  # of ECS
     r"|data-log|(?:algo-\d+|i-\w+)-\d{9,}) \| "  # the streams of SageMaker's jobs
 )
 

@@ -78,7 +78,7 @@ class Request:
 
     Attributes:
         kind: the backend: `sagemaker_training`, `sagemaker_transform`, `emr_step`,
-            `emr_serverless`, `emr_cluster`, `athena`.
+            `emr_serverless`, `emr_cluster`, `athena`, `ecs_deployment`, `ecs_rollback`.
         name: the name the work goes by.
         body: arguments of the service's start call, without the name of the job; see `body_of`.
         limit: seconds it may run.
@@ -86,6 +86,8 @@ class Request:
         hourly: estimated price of an hour, in US dollars; None where it is not known.
         terabyte: estimated price of what a query reads, in US dollars a TB; None where it is not
             known, and for all jobs that are paid by the hour.
+        alone: what only one job may change at a time, such as a service; empty where jobs of other
+            names do no harm.
     """
 
     kind: str
@@ -95,6 +97,7 @@ class Request:
     home: str = ""
     hourly: float | None = None
     terabyte: float | None = None
+    alone: str = ""
 
     def body_of(self, number: int) -> dict[str, Any]:
         """The body of one try: `{try}` in any text of it becomes the number."""

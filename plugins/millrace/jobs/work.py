@@ -89,7 +89,7 @@ class Remote:
             if self.request.terabyte is not None:
                 dollars = scan_cost(self.request.terabyte, status.scanned)
                 attempt.facts["cost_usd"] = round(dollars, 6)
-        if status.seconds is not None and self.request.hourly is not None:
+        if status.seconds is not None and self.request.hourly:
             attempt.facts["cost_usd"] = round(
                 cost(self.request.hourly, status.seconds, self.request.kind), 6
             )
@@ -97,6 +97,8 @@ class Remote:
     def _price(self, seconds: float, how: str) -> str:
         if self.request.hourly is None:
             return "at a price that is not in the price file"
+        if not self.request.hourly:
+            return "at no cost of its own"
         return f"for {how} ${cost(self.request.hourly, seconds, self.request.kind):.4f} (estimate)"
 
     def _price_of_scan(self, scanned: int) -> str:
@@ -162,7 +164,11 @@ def obtain(backend: Backend, store: Store, request: Request, *, anew: bool = Fal
     Args:
         anew: start another try though the last one finished, as when its output is gone.
     """
-    exclusive = nullcontext() if backend.unique_names else lease(store, f"jobs/{request.name}")
+    exclusive = (
+        nullcontext()
+        if backend.unique_names
+        else lease(store, f"jobs/{request.alone or request.name}")
+    )
     with exclusive:
         found = backend.find(request.name, request.home)
         if found and _will_do(found[1].state, anew):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from millrace.settings import PROJECT, Settings
+from millrace.settings import DEFAULT_SERVICE, PROJECT, Settings
 from millrace.stack.ports import Ports
 
 USERNAME = "admin"
@@ -34,6 +34,7 @@ TUNING = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MILLRACE_SERVICE_RECORD": "yes",
+    "MILLRACE_SERVICE_PAGES": "yes",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
     # said in every task log otherwise: Airflow 3.3 uses a name that pathspec 1 has deprecated
@@ -70,6 +71,14 @@ def own_mlflow(settings: Settings) -> bool:
 def mlflow_url(settings: Settings, ports: Ports) -> str:
     """Address of the MLflow server that tasks write to."""
     return f"http://127.0.0.1:{ports.mlflow}" if own_mlflow(settings) else settings.mlflow_uri
+
+
+def service_url(settings: Settings, ports: Ports) -> str:
+    """Address of the model service that deployments are verified at: the stack's own, unless the
+    user named another one.
+    """
+    own = settings.service_url == DEFAULT_SERVICE
+    return f"http://127.0.0.1:{ports.service}" if own else settings.service_url
 
 
 def read_secrets(home: Path) -> dict[str, str]:
@@ -130,6 +139,7 @@ def _settings(settings: Settings, ports: Ports) -> dict[str, str]:
         "MILLRACE_MLFLOW_BUDGET": str(settings.mlflow_budget),
         "MILLRACE_JOB_TIMEOUT": str(settings.job_timeout),
         "MILLRACE_AWS_CONNECTION": settings.aws_connection,
+        "MILLRACE_SERVICE_URL": service_url(settings, ports),
         "MILLRACE_AIRFLOW_PORT": str(ports.airflow),
         "MILLRACE_MLFLOW_PORT": str(ports.mlflow),
         "MILLRACE_SERVICE_PORT": str(ports.service),

@@ -102,15 +102,27 @@ def _log_published(run: Run) -> Logged:
             models={name: run.published("models", name, "train").path(MODEL) for name in names},
             artifacts={"report": [*pages, evaluation.path("summary.json")], "plots": plots},
             example=example_record(run.spec, state),
-            card=_card(run, state, summary),
+            card=card_of_run(run, state, summary, processed),
             tags=_tags(run, evaluation, processed),
         ),
     )
 
 
-def _card(run: Run, state: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
-    tables = None if isinstance(run.spec, ImageSpec) else run.tables
-    return card_of(run.spec, tables, state, summary, descriptions(run), hidden_features(run))
+def card_of_run(
+    run: Run, state: dict[str, Any], summary: dict[str, Any], processed: Published
+) -> dict[str, Any]:
+    """The card of the winner of a run.
+
+    Args:
+        state: the fitted transformation.
+        summary: summary.json of the evaluation.
+        processed: the train channel, with the statistics of the rows.
+    """
+    about = descriptions(run), hidden_features(run)
+    if isinstance(run.spec, ImageSpec):
+        return card_of(run.spec, None, state, summary, *about)
+    seen = processed.json("statistics.json")["raw"]
+    return card_of(run.spec, run.tables, state, summary, *about, seen)
 
 
 def _tags(run: Run, evaluation: Published, processed: Published) -> dict[str, str]:

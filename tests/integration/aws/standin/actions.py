@@ -112,6 +112,31 @@ def workgroup_arn(call: Call, name: str) -> str:
     return f"arn:aws:athena:{call.region}:{ACCOUNT}:workgroup/{name}"
 
 
+def _ecs(call: Call) -> list[Need]:
+    """Task definitions have no name before they are made, and are described by anyone or no one."""
+    base, cluster = f"arn:aws:ecs:{call.region}:{ACCOUNT}", call.params.get("cluster", "default")
+    action, context = f"ecs:{call.operation}", _ecs_tags(call.params.get("tags"))
+    if call.operation == "RegisterTaskDefinition":
+        found = [Need(action, "*", context)]
+        if context:
+            resource = f"{base}:task-definition/{call.params['family']}:*"
+            found.append(Need("ecs:TagResource", resource, {**context, "ecs:CreateAction":
+                                                             call.operation}))  # fmt: skip
+        return found
+    if call.operation == "DescribeTasks":
+        return [Need(action, task) for task in call.params["tasks"]]
+    if call.operation == "ListTasks":
+        return [Need(action, "*", {"ecs:cluster": f"{base}:cluster/{cluster}"})]
+    names = call.params.get("services") or [call.params.get("service")]
+    if names != [None]:
+        return [Need(action, f"{base}:service/{cluster}/{name}") for name in names]
+    return [Need(action, "*")]
+
+
+def _ecs_tags(tags: Any) -> dict[str, Any]:
+    return _tagged([{"Key": each["key"], "Value": each["value"]} for each in tags or ()])
+
+
 def _logs(call: Call) -> list[Need]:
     group = call.params.get("logGroupName") or str(
         call.params.get("logGroupIdentifier", "")).rpartition(":log-group:")[2]  # fmt: skip
@@ -184,7 +209,7 @@ def _s3(call: Call) -> list[Need]:
 
 
 BY_SERVICE: dict[str, Callable[[Call], list[Need]]] = {
-    "athena": _athena, "sagemaker": _sagemaker, "emr": _emr,
+    "athena": _athena, "ecs": _ecs, "sagemaker": _sagemaker, "emr": _emr,
     "emr-serverless": _emr_serverless, "logs": _logs, "sqs": _sqs, "lambda": _lambda,
     "iam": _iam, "sts": _sts, "s3": _s3,
 }  # fmt: skip
@@ -192,6 +217,8 @@ PASSED = {  # operation to parameters that name a role, each with the service it
     "CreateTrainingJob": {"RoleArn": "sagemaker.amazonaws.com"},
     "CreateModel": {"ExecutionRoleArn": "sagemaker.amazonaws.com"},
     "StartJobRun": {"executionRoleArn": "emr-serverless.amazonaws.com"},
+    "RegisterTaskDefinition": {"taskRoleArn": "ecs-tasks.amazonaws.com",
+                               "executionRoleArn": "ecs-tasks.amazonaws.com"},
     "RunJobFlow": {"ServiceRole": "elasticmapreduce.amazonaws.com",
                    "JobFlowRole": "ec2.amazonaws.com"},
 }  # fmt: skip

@@ -172,6 +172,15 @@ class StandIn:
         found: list[dict[str, Any]] = self._ask("GET", "lambda")
         return found
 
+    def image(self, name: str, **variables: str) -> None:
+        """Say which variables a container image sets; tasks that run already keep theirs."""
+        self._ask("POST", "images", {name: variables})
+
+    def balancer(self, service: str) -> str:
+        """Where the load balancer of a service of ECS listens on this machine."""
+        found: dict[str, str] = self._ask("GET", "balancers")
+        return found[service]
+
     def _ask(self, method: str, what: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310

@@ -36,6 +36,7 @@ class Cloud:
         self.pace = Pace(setup.get("pace") or {})
         self.faults, self.guard, self.later = Faults(), Guard(), Later()
         self.listed: list[Job] = []
+        self.images: dict[str, dict[str, str]] = {}  # the variables that container images set
         self.calls: Counter[str] = Counter()
         self.lock = threading.RLock()  # held while a control plane answers
         self._session, self._session_lock = boto3.session.Session(), threading.Lock()

@@ -36,10 +36,15 @@ class Gate:
     Args:
         planes: botocore's name of a service to who answers (some of) its operations.
         moto: who answers everything else.
+        balancers: gives the address of the load balancer of each service.
     """
 
-    def __init__(self, cloud: Cloud, planes: dict[str, ControlPlane], uploads: Uploads, moto: Wsgi):
+    def __init__(
+        self, cloud: Cloud, planes: dict[str, ControlPlane], uploads: Uploads, moto: Wsgi,
+        balancers: Callable[[], dict[str, str]],
+    ):  # fmt: skip
         self._cloud, self._planes, self._uploads, self._moto = cloud, planes, uploads, moto
+        self._balancers = balancers
         self._writing = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -128,7 +133,7 @@ class Gate:
         return list(_hang_up(environ))
 
     def _own_page(self, environ: dict[str, Any]) -> Answer:
-        """The stand-in's own pages: jobs, calls, faults, pace, lambda."""
+        """The stand-in's own pages: jobs, calls, faults, pace, lambda, load balancers, images."""
         page = (environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/standin/"))
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body: Any = json.loads(environ["wsgi.input"].read(length)) if length else None
@@ -140,6 +145,8 @@ class Gate:
             ("POST", "pace"): lambda: self._cloud.pace.change(body),
             ("POST", "lambda"): lambda: self._uploads.add(**body),
             ("GET", "lambda"): lambda: self._uploads.invocations,
+            ("GET", "balancers"): self._balancers,
+            ("POST", "images"): lambda: self._cloud.images.update(body),
         }
         if page not in pages:
             return plain({"error": f"no page {page}; there are {sorted(pages)}"}, 404)

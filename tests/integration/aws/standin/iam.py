@@ -19,7 +19,7 @@ from tests.integration.aws.standin.answers import AwsError
 from tests.integration.aws.standin.calls import Call
 from tests.integration.aws.standin.policies import Context, decide, trusts
 
-SERVICES = ("sagemaker", "elasticmapreduce", "ec2", "emr-serverless", "lambda")
+SERVICES = ("sagemaker", "elasticmapreduce", "ec2", "emr-serverless", "lambda", "ecs-tasks")
 VERSION = "2012-10-17"
 OWN_ROLES = (ROLE, INSTANCE_PROFILE)  # the profile's role has its name, as the console makes it
 EVERYTHING = {

@@ -10,6 +10,7 @@ DEFAULTS = {
     "logs": 0.0,  # seconds until CloudWatch has a line
     "s3_logs": 0.3,  # seconds between two copies of the logs of EMR to S3, and after the end
     "grace": 2.0,  # seconds between SIGTERM and SIGKILL; SageMaker gives 120
+    "health": 0.2,  # seconds between two health checks of a load balancer, whatever its group says
     "checkpoints": 0.5,  # seconds between two copies of the checkpoints to S3
 }
 

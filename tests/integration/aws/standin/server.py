@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from tests.integration.aws.standin.athena import Athena
 from tests.integration.aws.standin.cloud import Cloud
+from tests.integration.aws.standin.ecs import Ecs
 from tests.integration.aws.standin.emr import Emr
 from tests.integration.aws.standin.gate import ControlPlane, Gate
 from tests.integration.aws.standin.sagemaker import SageMaker
@@ -41,12 +42,13 @@ def serve(folder: Path, port: int, setup: Mapping[str, Any]) -> None:
     )  # fmt: skip
     endpoint = f"http://{HOST}:{server.server_port}"
     cloud = Cloud(folder, endpoint, setup)
+    ecs = Ecs(cloud)
     planes: dict[str, ControlPlane] = {
         "sagemaker": SageMaker(cloud), "emr": Emr(cloud), "emr-serverless": EmrServerless(cloud),
-        "athena": Athena(cloud),
+        "athena": Athena(cloud), "ecs": ecs,
     }  # fmt: skip
     moto = DomainDispatcherApplication(create_backend_app)
-    gates.append(Gate(cloud, planes, Uploads(), moto))
+    gates.append(Gate(cloud, planes, Uploads(), moto, ecs.urls))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     facts = {"endpoint": endpoint, "pid": os.getpid(), "keys": cloud.iam.keys}
