@@ -111,9 +111,9 @@ compose-down: ## stop the containers; their volumes stay (ARGS=--volumes removes
 lock: setup ## resolve every requirements*.in of Python 3.12 anew into its .txt
 	@uv=$$(command -v uv || echo .venv-uv/bin/uv); \
 	compile() { "$$uv" pip compile --quiet --universal --generate-hashes --python-version 3.12 "$$1.in" -o "$$1.txt" "$${@:2}"; }; \
-	compile requirements && compile requirements-keras && \
+	compile requirements --override requirements-overrides.txt && compile requirements-keras && \
 	for name in requirements-containers include/lambda/requirements include/serving/requirements; do \
-		compile "$$name" -c requirements.txt || exit 1; \
+		compile "$$name" -c requirements.txt --override requirements-overrides.txt || exit 1; \
 	done
 
 clean: ## remove .venv and caches; data and databases in var/ stay
