@@ -126,6 +126,7 @@ def test_everything_listens_on_this_machine_only(stack: Stack) -> None:
         stack.ports.airflow,
         stack.ports.mlflow,
         stack.ports.logs,
+        stack.ports.service,
     }
 
 
