@@ -173,7 +173,7 @@ def _rows(processed: Published, inputs: list[Mapping[str, str]]) -> pd.DataFrame
     names = [item["name"] for item in inputs]
     frame = pd.read_csv(
         processed.path("test/test.csv"), header=None, names=["", *names], dtype=str,
-        keep_default_na=False, nrows=None,
+        keep_default_na=False,
     ).set_index("")  # fmt: skip
     frame = frame.mask(frame == "")
     for item in inputs:
