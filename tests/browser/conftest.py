@@ -118,9 +118,13 @@ def _score(run: Run, folder: Path) -> None:
             inputs={}, build=build)  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; skips where there is none and none can be installed."""
+    """Debian's Chromium; skips where there is none and none can be installed.
+
+    Not for the whole session: while Playwright is open its event loop counts as running in this
+    process, and no later test could run one of its own.
+    """
     setup = subprocess.run(
         [PROJECT / "scripts" / "setup_browser.sh"], capture_output=True, text=True, timeout=600
     )
