@@ -13,7 +13,7 @@ export PYTHONPATH := plugins
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback bake images secrets compose-up compose-down deploy destroy lock clean
+.PHONY: help setup demo rehearse test lint format up down status airflow bench data sample erase weights spark-environment new-dataset name-image spark-history rollback bake images push redeploy secrets compose-up compose-down deploy destroy lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,13 @@ bake: setup ## write the champions as folders for the service's image (DATASET=<
 
 images: ## build the images of Airflow and of the service (ONLY=<name>, MODELS=<folder>, BASE=<mirror>)
 	@scripts/images.sh $(ONLY)
+
+push: ## push the image ONLY=<name> to the repositories TO="<repository> ...", under a dated tag and as latest (TAG=)
+	@scripts/push.sh $(ONLY)
+
+redeploy: setup ## give the model service on ECS the image IMAGE=<repository:tag>, verified, or its old one again
+	@test -n "$(IMAGE)" || { echo "usage: make redeploy IMAGE=<repository>:<tag>" >&2; exit 2; }
+	@$(PYTHON) -m millrace.redeploy "$(IMAGE)"
 
 secrets: ## write passwords and keys for the containers into .env, those that are not there yet
 	@scripts/secrets.sh

@@ -6,27 +6,13 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/engine.sh
 
 declare -rA DOCKERFILES=(
     [airflow]=Dockerfile
     [service]=include/serving/Dockerfile
     [on-upload]=include/lambda/Dockerfile
 )
-
-fail() {
-    printf 'images: %s\n' "$1" >&2
-    exit 1
-}
-
-find_engine() {
-    if docker info >/dev/null 2>&1; then
-        echo docker
-    elif command -v podman >/dev/null; then
-        echo podman
-    else
-        fail "neither a docker engine nor podman is here. Start docker, or install podman ('apt-get install podman')."
-    fi
-}
 
 build() {
     local name=$1 file=${DOCKERFILES[$1]:-} options=()
@@ -56,7 +42,7 @@ models() {
 }
 
 ENGINE=$(find_engine)
-VERSION=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' plugins/millrace/__init__.py)
+VERSION=$(version)
 REVISION=$(git describe --always --abbrev=40 --dirty=+changes --exclude='*' 2>/dev/null || echo unknown)
 readonly ENGINE VERSION REVISION
 

@@ -127,7 +127,10 @@ class Service:
     async def health(self) -> Response:
         """Whether the models that must be there are there."""
         ready = self.shelf.is_ready
-        said = {"status": "ok" if ready else "not ready", "models": self.shelf.state()}
+        said = {
+            "status": "ok" if ready else "not ready", "release": self.settings.release,
+            "models": self.shelf.state(),
+        }  # fmt: skip
         return as_json(said, 200 if ready else 503)
 
     async def metrics(self) -> Response:

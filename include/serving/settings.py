@@ -30,6 +30,7 @@ class ServiceSettings:
         lake: where predictions are recorded, a folder or `s3://bucket/prefix`; None: nowhere.
         pages: whether there are pages for people under `/ui`.
         pages_lake: the lake in which pages find scored clients and image networks; None: in none.
+        release: what the running image is called; None where nobody says.
     """
 
     models: Mapping[str, int | None]
@@ -42,6 +43,7 @@ class ServiceSettings:
     lake: str | None = None
     pages: bool = False
     pages_lake: str | None = None
+    release: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServiceSettings:
@@ -71,6 +73,7 @@ class ServiceSettings:
             lake=lake if yes_or_no(environment, "MILLRACE_SERVICE_RECORD") else None,
             pages=pages,
             pages_lake=(lake or None) if pages else None,
+            release=environment.get("MILLRACE_RELEASE") or None,
         )
         if found.folder is None and found.mlflow_uri is None:
             raise SettingsError(

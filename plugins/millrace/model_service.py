@@ -23,6 +23,10 @@ class ModelService:
     def __init__(self, url: str):
         self.url = url.rstrip("/")
 
+    def health(self) -> dict[str, Any]:
+        """Its release and its models, as it tells them, also where one of them is missing."""
+        return self._document(self._ask("GET", ""), 200, 503)
+
     def model(self, dataset: str) -> dict[str, Any] | None:
         """What the service says of a data set's model, None where it has none."""
         answer = self._ask("GET", f"{dataset}/model")
@@ -30,8 +34,7 @@ class ModelService:
 
     def complaint(self, dataset: str) -> str:
         """Why the service does not serve the model it should, in its words; empty: it does."""
-        answer = self._ask("GET", "")
-        models = self._document(answer, 200, 503).get("models", {})
+        models = self.health().get("models", {})
         return str(models.get(dataset, {}).get("fallback", ""))
 
     def predict(self, dataset: str, record: dict[str, Any]) -> dict[str, Any]:

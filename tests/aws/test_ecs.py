@@ -33,7 +33,7 @@ TAGS = {"project": "millrace", "content": "0" * 64, ecs.REPLACES: f"{ARN}:4"}
 
 
 def revision(pin: tuple[str, str] = ("titanic", "3")) -> dict[str, Any]:
-    return ecs.revision_request(DEFINITION, "serving", pin, TAGS)
+    return ecs.revision_request(DEFINITION, "serving", {"pin": pin}, TAGS)
 
 
 def deployment(number: int, status: str = "PRIMARY", **facts: Any) -> dict[str, Any]:

@@ -92,14 +92,17 @@ class Podman:
                 shutil.rmtree(root, ignore_errors=True)
 
 
-def installed() -> None:
+def installed(tools: Mapping[str, str] = TOOLS) -> None:
     """See that all tools are there; skips where they cannot be.
+
+    Args:
+        tools: by command Debian's package.
 
     Debian's own podman 4.3 runs containers on machines without systemd by runc only.
     """
     if os.geteuid() != 0:
         pytest.skip("containers are made by root only: debootstrap and overlay mounts need it")
-    absent = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+    absent = [package for tool, package in tools.items() if not shutil.which(tool)]
     if not absent:
         return
     if not shutil.which("apt-get"):

@@ -7,7 +7,8 @@ REGISTRY names a JSON file: by data set `champion` and `versions`, each with `co
 the model's files) and, if it is bad, `broken` (why it cannot be loaded), `mute` (it predicts
 nothing) or `deadly` (nothing survives its loading).
 MILLRACE_MODELS pins versions (`club=2`) or names data sets that follow the champion (`club`).
-HEALTH_PATH is where `GET /` answers. Standard library only.
+HEALTH_PATH is where `GET /` answers; MILLRACE_RELEASE is told there. SILENT=yes: the code of this
+release predicts nothing. Standard library only.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         if path == os.environ.get("HEALTH_PATH", "/"):
             missing = [name for name, model in found.items() if not model["version"]]
             status = "not ready" if missing else "ok"
-            self.answer(503 if missing else 200, {"status": status, "models": found})
+            told = {"status": status, "release": os.environ.get("MILLRACE_RELEASE")}
+            self.answer(503 if missing else 200, {**told, "models": found})
         elif path.endswith("/model") and found.get(dataset, {}).get("version"):
             facts = {key: found[dataset][key] for key in ("version", "content")}
             self.answer(200, {"dataset": dataset, **facts, "example": EXAMPLE})
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         record = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         model = self.models.look()[self.path.strip("/").partition("/")[0]]
-        if model.get("mute"):
+        if model.get("mute") or os.environ.get("SILENT"):
             self.answer(500, {"detail": "the model fell silent"})
         elif set(record) != set(EXAMPLE):
             self.answer(422, {"detail": "no such fields"})

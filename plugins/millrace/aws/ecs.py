@@ -1,7 +1,8 @@
 """What Amazon ECS is asked to do, and what its answers mean: pure.
 
-A deployment pins the version of one data set's model in the task definition of the service: the
-container reads `MILLRACE_MODELS`, such as `titanic=3,fruits=12`.
+A deployment pins the version of one data set's model in the task definition of the service, or
+gives the service another image. The container reads `MILLRACE_MODELS`, such as
+`titanic=3,fruits=12`, and `MILLRACE_RELEASE`, the tag of its image.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from millrace.errors import MillraceError
 
-MODELS = "MILLRACE_MODELS"
+MODELS, RELEASE = "MILLRACE_MODELS", "MILLRACE_RELEASE"
 DEPLOYMENT, REPLACES = "deployment", "replaces"  # tags of a task definition
 COPIED = (
     "family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions", "volumes",
@@ -31,21 +32,27 @@ class NotServed(MillraceError):
 
 
 def revision_request(
-    definition: Mapping[str, Any], container: str, pin: tuple[str, str], tags: Mapping[str, str]
-) -> dict[str, Any]:
-    """RegisterTaskDefinition: the present definition with one version pinned.
+    definition: Mapping[str, Any], container: str, change: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    """RegisterTaskDefinition: the present definition with one change.
 
     Args:
         definition: what DescribeTaskDefinition tells of the present one.
         container: name of the container that serves the models.
-        pin: data set and version.
+        change: `pin`, a data set and a version, or `image`, the address of an image with its tag.
     """
     body = {key: definition[key] for key in COPIED if key in definition}
     body["containerDefinitions"] = [
-        _pinned(each, pin) if each["name"] == container else each
+        _changed(each, change) if each["name"] == container else each
         for each in definition["containerDefinitions"]
     ]
     return {**body, "tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+
+def release_of(image: str) -> str:
+    """What a release is called: the tag of its image, or the digest."""
+    return re.split(r"[:@]", image.rpartition("/")[2], maxsplit=1)[1]
 
 
 def update_request(home: str, revision: str) -> dict[str, Any]:
@@ -63,20 +70,30 @@ def update_request(home: str, revision: str) -> dict[str, Any]:
 
 def pins(definition: Mapping[str, Any], container: str) -> dict[str, str]:
     """The data sets that a definition names, each with its version or "" for the champion."""
-    served = next(each for each in definition["containerDefinitions"] if each["name"] == container)
-    said = {each["name"]: each.get("value", "") for each in served.get("environment", ())}
-    named = (
-        part.strip().partition("=") for part in said.get(MODELS, "").split(",") if part.strip()
-    )
+    said = variables_of(definition, container).get(MODELS, "")
+    named = (part.strip().partition("=") for part in said.split(",") if part.strip())
     return {dataset: version for dataset, _, version in named}
 
 
-def _pinned(container: Mapping[str, Any], pin: tuple[str, str]) -> dict[str, Any]:
-    dataset, version = pin
+def variables_of(definition: Mapping[str, Any], container: str) -> dict[str, str]:
+    """The environment of a container."""
+    found = next(each for each in definition["containerDefinitions"] if each["name"] == container)
+    return {each["name"]: each.get("value", "") for each in found.get("environment", ())}
+
+
+def _changed(container: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    if "image" in change:
+        made = {**container, "image": change["image"]}
+        return _with_variable(made, RELEASE, release_of(change["image"]))
+    dataset, version = change["pin"]
     found = {**pins({"containerDefinitions": [container]}, container["name"]), dataset: version}
     text = ",".join(f"{name}={pinned}" if pinned else name for name, pinned in found.items())
-    others = [each for each in container.get("environment", ()) if each["name"] != MODELS]
-    return {**container, "environment": [*others, {"name": MODELS, "value": text}]}
+    return _with_variable(container, MODELS, text)
+
+
+def _with_variable(container: Mapping[str, Any], name: str, value: str) -> dict[str, Any]:
+    others = [each for each in container.get("environment", ()) if each["name"] != name]
+    return {**container, "environment": [*others, {"name": name, "value": value}]}
 
 
 def serving_container(service: Mapping[str, Any], definition: Mapping[str, Any]) -> str:
@@ -114,6 +131,11 @@ def is_settled(service: Mapping[str, Any]) -> bool:
         and one.get("rolloutState", "COMPLETED") == "COMPLETED"
         and one["runningCount"] == one["desiredCount"]
     )
+
+
+def is_deploying(service: Mapping[str, Any]) -> bool:
+    """Whether ECS is on its way from one revision to another; a service whose tasks die is not."""
+    return len(service["deployments"]) > 1 or primary(service).get("rolloutState") == "IN_PROGRESS"
 
 
 def deployment_of(service: Mapping[str, Any], revision: str) -> Mapping[str, Any] | None:

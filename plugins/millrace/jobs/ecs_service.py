@@ -25,7 +25,7 @@ class EcsDeployment:
     """A try is a revision of the service's task definition that the service is updated to; `home`
     is `<cluster>/<service>`.
 
-    `Request.body` holds `pin` (data set and version) and `tags`. A revision carries the name of its
+    `Request.body` holds `tags`, and `pin` (data set and version) or `image`. A revision carries the name of its
     try and the revision that it replaces as tags, so a deployment is found, and taken back, by what
     AWS itself knows. Its log is what the service tells, and the last lines of tasks that stopped.
 
@@ -64,7 +64,7 @@ class EcsDeployment:
             NotServed: no load balancer forwards to the service.
         """
         service = self.service(request.home)
-        if not ecs.is_settled(service):
+        if ecs.is_deploying(service):
             going = ecs.primary(service)["taskDefinition"].rpartition("/")[2]
             raise AwsBusy(f"{request.home} is being deployed to {going}; one at a time")
         present = service["taskDefinition"]
@@ -74,7 +74,7 @@ class EcsDeployment:
             **body["tags"], ecs.DEPLOYMENT: f"{request.name}-{number}", ecs.REPLACES: present,
         }  # fmt: skip
         container = ecs.serving_container(service, definition)
-        wanted = ecs.revision_request(definition, container, tuple(body["pin"]), tags)
+        wanted = ecs.revision_request(definition, container, body, tags)
         made = self.client.register_task_definition(**wanted)["taskDefinition"]
         revision: str = made["taskDefinitionArn"]
         log.info("Updating %s from %s to %s.", request.home, short(present), short(revision))
@@ -175,7 +175,7 @@ class EcsDeployment:
             words = f"{mine['runningCount']} of {mine['desiredCount']} tasks run"
             state = State.SUCCEEDED if settled else State.RUNNING
             return Status(state, words, "", seconds_since(mine["createdAt"]))
-        if settled:
+        if settled or ecs.primary(service).get("rolloutState") == "FAILED":
             return self._failure(service, job, mine)
         return Status(State.STOPPING, f"going back to {short(service['taskDefinition'])}")
 

@@ -47,7 +47,8 @@ def verify(run: Run, plan: Mapping[str, Any], patience: Patience | None = None) 
         NotVerified: it does not in time, or it refuses the version.
     """
     service = ModelService(run.settings.service_url)
-    return _verify(service, run.spec.name, plan["version"], plan["content"], patience)
+    see_served(service, run.spec.name, plan["version"], plan["content"], patience)
+    return str(plan["version"])
 
 
 def report_failure(
@@ -67,7 +68,7 @@ def report_failure(
     if not before:
         raise DeploymentFailed(f"{what}\nBefore it there was none: {_standing(service, name)}")
     try:
-        _verify(service, name, before["version"], before["content"], patience, refusable=False)
+        see_served(service, name, before["version"], before["content"], patience, refusable=False)
     except NotVerified as error:
         raise DeploymentFailed(
             f"{what}\nVersion {before['version']}, which was in service before it, is not either:"
@@ -80,14 +81,18 @@ def report_failure(
     raise DeploymentFailed(f"{what}\nVersion {before['version']} is in service, verified{remedy}.")
 
 
-def _verify(
-    service: ModelService, dataset: str, version: str, content: str, patience: Patience | None,
-    *, refusable: bool = True,
-) -> str:  # fmt: skip
+def see_served(
+    service: ModelService, dataset: str, version: str, content: str,
+    patience: Patience | None = None, *, refusable: bool = True,
+) -> None:  # fmt: skip
     """Ask until enough answers in a row name the version, and let it predict its own example.
 
     Args:
+        content: hash of the version's files.
         refusable: whether a complaint of the service's about the data set is an answer.
+
+    Raises:
+        NotVerified: it is not served in time, or it is refused.
     """
     limits = patience or Patience()
     heard: Counter[str] = Counter()
@@ -112,7 +117,6 @@ def _verify(
     _let_predict(service, dataset, card)
     log.info("%s serves version %s of %s: %d answers in a row, and a prediction.",
              service.url, version, dataset, in_a_row)  # fmt: skip
-    return version
 
 
 def _heard(service: ModelService, dataset: str) -> tuple[str, dict[str, Any]]:
