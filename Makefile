@@ -87,11 +87,11 @@ rollback: setup ## put the previous model of DATASET=<name> back into service
 	@test -n "$(DATASET)" || { echo "usage: make rollback DATASET=<name>" >&2; exit 2; }
 	@$(PYTHON) -m millrace.rollback "$(DATASET)"
 
-deploy: setup ## make or change the stack on AWS: PARAMETERS="Bucket=our-lake AlarmEmail=ops@example.org" (STACK=, YES=yes)
-	@$(PYTHON) -m millrace.infrastructure deploy $(if $(STACK),--stack "$(STACK)") $(if $(filter yes,$(YES)),--yes) $(PARAMETERS)
+deploy: setup ## make or change the stack on AWS: PARAMETERS="Bucket=our-lake AlarmEmail=ops@example.org" (STACK=, YES=yes, TEMPLATE=github)
+	@$(PYTHON) -m millrace.infrastructure deploy $(if $(TEMPLATE),--template "$(TEMPLATE)") $(if $(STACK),--stack "$(STACK)") $(if $(filter yes,$(YES)),--yes) $(PARAMETERS)
 
-destroy: setup ## delete the stack on AWS but for lake and key, after its name is typed (STACK=)
-	@$(PYTHON) -m millrace.infrastructure destroy $(if $(STACK),--stack "$(STACK)")
+destroy: setup ## delete the stack on AWS but for lake and key, after its name is typed (STACK=, TEMPLATE=github)
+	@$(PYTHON) -m millrace.infrastructure destroy $(if $(TEMPLATE),--template "$(TEMPLATE)") $(if $(STACK),--stack "$(STACK)")
 
 bake: setup ## write the champions as folders for the service's image (DATASET=<names>, INTO=var/baked)
 	@PYTHONPATH=plugins:include:include/training $(PYTHON) -m serving.bake $(DATASET) --into "$(or $(INTO),var/baked)"

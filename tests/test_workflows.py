@@ -59,15 +59,41 @@ def test_steps_call_make_targets_that_are_there(path: Path) -> None:
                 assert (target and target[1] in TARGETS) or line.startswith("echo "), line
 
 
-def test_no_job_may_do_more_than_read(ci: dict[str, Any]) -> None:
-    assert {*ci} == {"lint", "test", "images"}
-    for job in ci.values():
-        assert job["permissions"] == {"contents": "read"}
+def test_a_job_may_do_no_more_than_it_must(ci: dict[str, Any]) -> None:
+    of_main = {"publish", "redeploy"}
+    assert {*ci} == {"lint", "test", "images", *of_main}
+    for name, job in ci.items():
+        more = {"id-token": "write"} if name in of_main else {}
+        assert job["permissions"] == {"contents": "read", **more}
+        assert ("environment" in job) == (name in of_main)
         assert job["timeout-minutes"] <= 90
 
 
-def test_what_is_scanned_is_what_was_built(ci: dict[str, Any]) -> None:
-    build, scan = ci["images"]["steps"][-2:]
-    assert build["run"] == 'make images ONLY="$IMAGE"'
-    assert build["env"] == {"IMAGE": "${{ matrix.image }}"}
-    assert scan["with"]["image-ref"] == "millrace-${{ matrix.image }}:" + __version__
+def test_nothing_is_pushed_before_the_tests_pass_nor_from_a_pull_request(
+    ci: dict[str, Any],
+) -> None:
+    assert ci["publish"]["if"] == "github.event_name == 'push'"
+    assert ci["publish"]["needs"] == ["lint", "test"]
+    assert ci["redeploy"]["needs"] == "publish"
+
+
+@pytest.mark.parametrize(("job", "images"), [("images", 1), ("publish", 2)])
+def test_what_is_scanned_is_what_was_built(ci: dict[str, Any], job: str, images: int) -> None:
+    steps = ci[job]["steps"]
+    names = [step.get("run", "") for step in steps]
+    build = next(place for place, run in enumerate(names) if run.startswith("make images"))
+    scans = steps[build + 1 : build + 1 + images]
+    scanned = [step["with"]["image-ref"] for step in scans]
+    kinds = ["${{ matrix.image }}"] if images == 1 else ["airflow", "service"]
+    assert scanned == [f"millrace-{kind}:{__version__}" for kind in kinds]
+    assert all(step["with"]["exit-code"] == "1" for step in scans)
+    assert not any(run.startswith("make push") for run in names[: build + 1 + images])
+
+
+def test_what_is_redeployed_is_what_was_pushed(ci: dict[str, Any]) -> None:
+    steps = {step.get("name"): step for step in ci["publish"]["steps"]}
+    tag = "${{ steps.tag.outputs.tag }}"
+    assert steps["The model service"]["env"]["TAG"] == ci["publish"]["outputs"]["tag"] == tag
+    last = ci["redeploy"]["steps"][-1]
+    assert last["run"] == 'make redeploy IMAGE="$REPOSITORY:$TAG"'
+    assert last["env"]["TAG"] == "${{ needs.publish.outputs.tag }}"

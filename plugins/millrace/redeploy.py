@@ -97,9 +97,7 @@ class Redeployment:
         home, release = f"{aws.ecs_cluster}/{aws.ecs_service}", ecs.release_of(self.image)
         name = job_name("service", "", "image", release, {"image": self.image, "service": home})
         body = {"image": self.image, "tags": {"project": "millrace", "release": release[:256]}}
-        request = Request(
-            kind, name, body, self.settings.job_timeout, home, hourly=0.0, alone=home
-        )
+        request = Request(kind, name, body, self.settings.job_timeout, home, hourly=0.0, alone=home)
         backend = {"ecs_deployment": EcsDeployment, "ecs_rollback": EcsRollback}[kind]
         clients = self.client("ecs"), self.client("logs")
         return follow(

@@ -94,6 +94,8 @@ class Evaluation:
             return self._attribute(*argument)
         if name == "Sub":
             return self._sub(argument)
+        if name == "ImportValue":
+            return f"<{self.resolve(argument)}>"
         items = [self.resolve(each) for each in argument]
         return {
             "Equals": lambda: str(items[0]) == str(items[1]),

@@ -75,8 +75,8 @@ class TestDeploy:
     def test_a_second_time_keeps_the_values_of_the_first(
         self, cloud: Any, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        (tmp_path / "small.yaml").write_text(SMALL)
-        monkeypatch.setattr("millrace.infrastructure.__main__.TEMPLATE", tmp_path / "small.yaml")
+        (tmp_path / "millrace.yaml").write_text(SMALL)
+        monkeypatch.setattr("millrace.infrastructure.__main__.FOLDER", tmp_path)
         sqs = boto3.client("sqs", region_name=REGION)
 
         def wait() -> str:

@@ -12,7 +12,9 @@ from tests.stack.test_settings_documented import documented
 
 
 def settings_of(made: Evaluation) -> dict[str, str]:
-    lines = [value for value in made.outputs.values() if not value.startswith("# ")]
+    exported = {name for name, said in made.sections["Outputs"].items() if "Export" in said}
+    lines = [value for name, value in made.outputs.items()
+             if name not in exported and not value.startswith("# ")]  # fmt: skip
     return dict(line.split("=", 1) for line in lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from millrace.aws.images import image_of
 from millrace.aws.policies import NAMES, policy
 from millrace.aws.target import EU_REGIONS
-from millrace.infrastructure.policies import POLICIES, logical_id, written
-from millrace.infrastructure.template import TEMPLATE, Template
+from millrace.infrastructure.policies import POLICIES, TEMPLATES, logical_id, written
+from millrace.infrastructure.template import Template
 from tests.infrastructure.conftest import EVERYTHING
 from tests.infrastructure.evaluate import ACCOUNT, KEY_ID, REGION, STACK, Evaluation
 
@@ -58,12 +59,14 @@ def test_a_policy_says_what_include_iam_says(everything: Evaluation, name: str) 
 
 
 def test_every_shipped_policy_is_there_but_the_one_for_an_own_network() -> None:
-    assert set(NAMES) - set(POLICIES) == {"sagemaker-network"}
+    shipped = {name for policies, _ in TEMPLATES.values() for name in policies}
+    assert set(NAMES) - shipped == {"sagemaker-network"}
 
 
-def test_the_template_is_written_anew_after_a_change_of_include_iam() -> None:
-    text = TEMPLATE.read_text(encoding="utf-8")
-    assert written(text) == text, "run `python -m millrace.infrastructure.policies`"
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_is_written_anew_after_a_change_of_include_iam(path: Path) -> None:
+    said = "run `python -m millrace.infrastructure.policies`"
+    assert written(path) == path.read_text(encoding="utf-8"), said
 
 
 def test_each_role_carries_its_policies_and_nothing_else(everything: Evaluation) -> None:

@@ -36,6 +36,7 @@ class TestService:
 
         assert variables(everything) == {
             "MILLRACE_LAKE": "s3://our-lake/lake", "MILLRACE_SERVICE_RECORD": "yes",
+            "MILLRACE_RELEASE": "1f0c2ab",
             "MLFLOW_TRACKING_URI": "https://mlflow.example.org",
         }  # fmt: skip
         baked = Evaluation(template, {**LEAST, **SERVICE})

@@ -3,7 +3,7 @@
 worker             Airflow: lake, SageMaker's jobs, their logs, metrics, the queue of uploads
 worker-emr         Airflow, in addition: clusters of EMR and runs of EMR Serverless
 worker-athena      Airflow, in addition: queries of an Athena workgroup
-worker-ecs         Airflow, in addition: deployments of one service of ECS
+worker-ecs         Airflow, in addition, and whoever redeploys: deployments of one service of ECS
 sagemaker          the role of SageMaker's jobs
 sagemaker-network  that role, in addition: jobs in own subnets
 emr-service        the role with which EMR makes machines, besides AWS's own policy for it
@@ -11,6 +11,7 @@ emr-instance       the role of the machines of EMR's clusters, and of EMR Server
 lambda             the role of the function that preprocesses uploads
 service            the role of the model service's tasks
 service-start      the role with which ECS starts them: their image and their log
+push               whoever pushes images to the repositories of ECR
 key                each of them, in addition: an own key encrypts volumes and outputs
 
 `python -m millrace.aws.policies <policy> Name=value ...` prints one of them.
@@ -31,7 +32,7 @@ from millrace.settings import PROJECT
 FOLDER = PROJECT / "include" / "iam"
 NAMES = (
     "worker", "worker-emr", "worker-athena", "worker-ecs", "sagemaker", "sagemaker-network",
-    "emr-service", "emr-instance", "lambda", "service", "service-start", "key",
+    "emr-service", "emr-instance", "lambda", "service", "service-start", "push", "key",
 )  # fmt: skip
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 

@@ -1,4 +1,4 @@
-"""Make, change or delete the stack of Millrace on AWS: `make deploy`, `make destroy`."""
+"""Make, change or delete a stack of Millrace on AWS: `make deploy`, `make destroy`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from millrace.aws.errors import is_of_aws
 from millrace.errors import MillraceError
 from millrace.infrastructure.account import open_account
 from millrace.infrastructure.deploy import ask_person, deploy, destroy
-from millrace.infrastructure.template import TEMPLATE, Template
+from millrace.infrastructure.template import FOLDER, Template
+
+MAIN = "millrace"
+TEMPLATES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.stack is None:
+        options.stack = MAIN if options.template == MAIN else f"{MAIN}-{options.template}"
     account = open_account()
     print(
         f"Stack {options.stack}, account {account.number}, {account.region}, as {account.caller}."
@@ -40,7 +45,8 @@ def _run(options: argparse.Namespace) -> None:
         if options.command == "destroy":
             destroy(account.cloudformation, options.stack, ask_person)
             return
-        template = Template.read(TEMPLATE.read_text(encoding="utf-8"))
+        text = (FOLDER / f"{options.template}.yaml").read_text(encoding="utf-8")
+        template = Template.read(text)
         ask = None if options.yes else ask_person
         deploy(account.cloudformation, options.stack, template, dict(options.values), ask)
     except Exception as error:
@@ -54,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("deploy", "destroy"):
         command = commands.add_parser(name)
-        command.add_argument("--stack", default="millrace", type=_stack, help="name of the stack")
+        command.add_argument("--template", default=MAIN, choices=TEMPLATES, help="what it is of")
+        command.add_argument("--stack", type=_stack, help="name of the stack")
         if name == "deploy":
             command.add_argument("--yes", action="store_true", help="do not ask")
             command.add_argument("values", nargs="*", metavar="Parameter=value", type=_value)

@@ -96,10 +96,13 @@ def preview(changes: Sequence[Change]) -> str:
 
 
 def env_lines(cloudformation: Any, name: str, template: Template) -> str:
-    """The outputs, which are lines of `.env`, in the order of the template."""
+    """The outputs that are lines of `.env`, in the order of the template; not what it exports."""
     state = state_of(cloudformation, name)
     outputs = state.outputs if state else {}
-    known = [key for key in template.sections.get("Outputs", {}) if key in outputs]
+    known = [
+        key for key, said in template.sections.get("Outputs", {}).items()
+        if key in outputs and "Export" not in said
+    ]  # fmt: skip
     return "\n# For .env:\n" + "\n".join(outputs[key] for key in known)
 
 

@@ -11,7 +11,9 @@ from millrace.errors import MillraceError
 from millrace.infrastructure import cfn_yaml
 from millrace.settings import PROJECT
 
-TEMPLATE = PROJECT / "include" / "cloudformation" / "millrace.yaml"
+FOLDER = PROJECT / "include" / "cloudformation"
+TEMPLATE = FOLDER / "millrace.yaml"
+GITHUB = FOLDER / "github.yaml"
 LARGEST = 51_200
 """Bytes that a template may have in a request. A larger one would have to lie in a bucket, and
 before the first deployment there is none."""

@@ -25,9 +25,10 @@ class EcsDeployment:
     """A try is a revision of the service's task definition that the service is updated to; `home`
     is `<cluster>/<service>`.
 
-    `Request.body` holds `tags`, and `pin` (data set and version) or `image`. A revision carries the name of its
-    try and the revision that it replaces as tags, so a deployment is found, and taken back, by what
-    AWS itself knows. Its log is what the service tells, and the last lines of tasks that stopped.
+    `Request.body` holds `tags`, and `pin` (data set and version) or `image`. A revision carries the
+    name of its try and the revision that it replaces as tags, so a deployment is found, and taken
+    back, by what AWS itself knows. Its log is what the service tells, and the last lines of tasks
+    that stopped.
 
     Args:
         client: boto3's client of ECS.

@@ -13,6 +13,8 @@ from millrace.aws.policies import policy
 from millrace.jobs.ecs_rollback import EcsRollback
 from millrace.jobs.ecs_service import EcsDeployment
 from millrace.jobs.job import State
+from millrace.lake import open_store
+from millrace.lake.lease import lease
 from millrace.steps.deploy import update
 from tests.integration.aws.service import CLUSTER, GROUP, Ground
 from tests.integration.aws.standin import StandIn
@@ -23,7 +25,7 @@ NAME = "rights"  # of the service and the family of its task definition
 VALUES = {
     "Region": REGION, "AccountId": ACCOUNT, "EcsCluster": CLUSTER, "EcsService": NAME,
     "EcsFamily": NAME, "EcsTaskRole": role_arn(), "EcsExecutionRole": role_arn(),
-    "ServiceLogGroup": GROUP,
+    "ServiceLogGroup": GROUP, "Bucket": "lake", "Prefix": "",
 }  # fmt: skip
 WORKER = policy("worker-ecs", VALUES)
 RIGHTS = [
@@ -52,6 +54,9 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     place = folder / NAME
     place.mkdir()
     with StandIn(folder, pace={"state": 0.05, "grace": 0.2}, policies=policies) as aws:
+        aws.client("s3").create_bucket(
+            Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
         made = Ground(aws, place)
         made.version("2", deadly=True)
         yield made
@@ -62,9 +67,14 @@ def deploy_in_vain(ground: Ground, user: str) -> None:
     clients = ground.aws.client("ecs", user), ground.aws.client("logs", user)
     backend, way_back = EcsDeployment(*clients), EcsRollback(*clients)
     request = update(ground.run(), ground.plan()).remote.request  # type: ignore[union-attr]
+    lake = open_store("s3://lake", ground.aws.client("s3", user))
+    ground.aws.client("s3").delete_object(
+        Bucket="lake", Key=f"leases/jobs/{CLUSTER}/{ground.name}.json"
+    )
     try:
         found = backend.find(request.name, request.home)
-        job = backend.start(request, found[0].number + 1 if found else 1)
+        with lease(lake, f"jobs/{request.alone}"):
+            job = backend.start(request, found[0].number + 1 if found else 1)
         ground.until(lambda: backend.poll([job])[job].state.ended)
         assert backend.poll([job])[job].state is State.FAILED
         told = "\n".join(backend.logs(job, {}).lines)
@@ -77,7 +87,9 @@ def deploy_in_vain(ground: Ground, user: str) -> None:
 
 @pytest.mark.parametrize(("sid", "action"), RIGHTS)
 def test_without_this_right_something_is_refused(ground: Ground, sid: str, action: str) -> None:
-    with pytest.raises(Exception, match=rf"not authorized to perform: {action}\b"):
+    # Without the right to list, S3 forbids an object that is not there.
+    said = "AccessDenied .GetObject" if action == "s3:ListBucket" else f"to perform: {action}"
+    with pytest.raises(Exception, match=rf"{said}\b"):
         deploy_in_vain(ground, f"no-{sid}-{action.partition(':')[2]}")
 
 
