@@ -14,6 +14,7 @@ from typing import Any
 from millrace.errors import MillraceError
 
 MODELS = "MILLRACE_MODELS"
+OTHERS = "*"  # in it: every other data set that has a champion, as where it names none
 DEPLOYMENT, REPLACES = "deployment", "replaces"  # tags of a task definition
 COPIED = (
     "family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions", "volumes",
@@ -62,7 +63,9 @@ def update_request(home: str, revision: str) -> dict[str, Any]:
 
 
 def pins(definition: Mapping[str, Any], container: str) -> dict[str, str]:
-    """The data sets that a definition names, each with its version or "" for the champion."""
+    """The data sets that a definition names, each with its version or "" for the champion; `*`
+    among them stands for all others.
+    """
     served = next(each for each in definition["containerDefinitions"] if each["name"] == container)
     said = {each["name"]: each.get("value", "") for each in served.get("environment", ())}
     named = (
@@ -73,7 +76,8 @@ def pins(definition: Mapping[str, Any], container: str) -> dict[str, str]:
 
 def _pinned(container: Mapping[str, Any], pin: tuple[str, str]) -> dict[str, Any]:
     dataset, version = pin
-    found = {**pins({"containerDefinitions": [container]}, container["name"]), dataset: version}
+    named = pins({"containerDefinitions": [container]}, container["name"]) or {OTHERS: ""}
+    found = {**named, dataset: version}
     text = ",".join(f"{name}={pinned}" if pinned else name for name, pinned in found.items())
     others = [each for each in container.get("environment", ()) if each["name"] != MODELS]
     return {**container, "environment": [*others, {"name": MODELS, "value": text}]}
