@@ -14,7 +14,8 @@ from millrace.jobs.ecs_rollback import EcsRollback
 from millrace.jobs.ecs_service import EcsDeployment
 from millrace.jobs.job import State
 from millrace.steps.deploy import update
-from tests.integration.aws.service import CLUSTER, GROUP, Ground
+from tests.integration.aws.double import Ground
+from tests.integration.aws.service import CLUSTER, GROUP
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import ACCOUNT, REGION, role_arn
 
