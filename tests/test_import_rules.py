@@ -22,7 +22,7 @@ AIRFLOW_EDGE = {
     "jobs/backends.py",
     "jobs/clusters.py", "jobs/operator.py", "jobs/trigger.py", "arrivals/trigger.py",
     "sensors/first_look.py", "sensors/local.py", "sensors/s3.py", "hooks/duckdb.py", "quality.py",
-    "privacy/key.py", "approval.py",
+    "privacy/key.py", "approval.py", "stack/executor.py",
 }  # fmt: skip
 """Modules of the package that know Airflow; everything else works without it."""
 HEAVY = {

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from millrace.variables import SettingsError, folder, listed, seconds, whole, yes_or_no
 
-MODEL = r"[a-z][a-z0-9_]{0,39}(=[1-9]\d{0,8})?"
+OTHERS = "*"
+MODEL = r"\*|[a-z][a-z0-9_]{0,39}(=[1-9]\d{0,8})?"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class ServiceSettings:
     Attributes:
         models: data sets to serve, each with a version or None for the champion; empty: all that
             have a champion.
+        others: whether all others that have a champion are served besides those.
         folder: models baked into the image, one folder a data set; None where there are none.
         mlflow_uri: the registry; None where there is none.
         refresh: seconds between two looks into the registry.
@@ -36,6 +38,7 @@ class ServiceSettings:
     models: Mapping[str, int | None]
     folder: Path | None
     mlflow_uri: str | None
+    others: bool = False
     refresh: float = 5.0
     largest_body: int = 2**20
     most_rows: int = 1000
@@ -53,8 +56,9 @@ class ServiceSettings:
             SettingsError: a variable holds something that cannot be used, or there is no model.
         """
         named = listed(
-            environment, "MILLRACE_MODELS", MODEL, "data sets such as titanic or titanic=3"
-        )
+            environment, "MILLRACE_MODELS", MODEL,
+            "data sets such as titanic or titanic=3, or * for all others",
+        )  # fmt: skip
         baked, lake = environment.get("MILLRACE_MODEL_FOLDER"), environment.get("MILLRACE_LAKE")
         pages = yes_or_no(environment, "MILLRACE_SERVICE_PAGES")
         if pages and find_spec("gradio") is None:
@@ -63,7 +67,8 @@ class ServiceSettings:
                 " installed; install it, or write no"
             )
         found = cls(
-            models=dict(_wanted(name) for name in named),
+            models=dict(_wanted(name) for name in named if name != OTHERS),
+            others=OTHERS in named,
             folder=folder(baked) if baked else None,
             mlflow_uri=_server(environment.get("MLFLOW_TRACKING_URI", "")),
             refresh=seconds(environment, "MILLRACE_SERVICE_REFRESH", 5),

@@ -83,9 +83,10 @@ class Shelf:
                 self._look(name)
 
     def _names(self) -> list[str]:
-        if self.settings.models:
-            return list(self.settings.models)
-        found = set(self.models) | set(baked(self.settings.folder))
+        named = set(self.settings.models)
+        if named and not self.settings.others:
+            return sorted(named)
+        found = named | set(self.models) | set(baked(self.settings.folder))
         if self._registry:
             try:
                 found |= set(self._registry.names())

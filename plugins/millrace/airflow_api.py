@@ -151,9 +151,20 @@ class AirflowApi:
                 return run
             if time.monotonic() > deadline:
                 raise AirflowApiError(
-                    f"Run {run_id} of {dag_id} is still {run['state']} after {timeout:.0f} s"
+                    f"Run {run_id} of {dag_id} is still {run['state']} after {timeout:.0f} s;"
+                    f" {self._undone(dag_id, run_id)}"
                 )
             time.sleep(0.5)
+
+    def _undone(self, dag_id: str, run_id: str) -> str:
+        """The tasks that have begun and not ended, each with its state and try."""
+        ended = {None, *FINISHED, "skipped", "upstream_failed"}
+        found = [
+            f"{task['task_id']} is {task['state']} in try {task['try_number']}"
+            for task in self.task_instances(dag_id, run_id)
+            if task["state"] not in ended
+        ]
+        return ", ".join(found) or "none of its tasks is under way"
 
     def log_in(self) -> None:
         """Fetch a token; the other calls do it by themselves when they need one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,6 +84,17 @@ def test_a_data_set_that_was_not_named_is_added() -> None:
     assert serving["environment"][-1]["value"] == "titanic=2,fruits,homes=7"
 
 
+def test_a_service_that_serves_all_champions_goes_on_to() -> None:
+    definition = copy.deepcopy(DEFINITION)
+    del definition["containerDefinitions"][1]["environment"][0]
+    request = ecs.revision_request(definition, "serving", {"pin": ("titanic", "3")}, TAGS)
+    variables = request["containerDefinitions"][1]["environment"]
+    assert {"name": "MILLRACE_MODELS", "value": "*,titanic=3"} in variables
+    again = ecs.revision_request(request, "serving", {"pin": ("homes", "7")}, TAGS)
+    found = ecs.pins(again, "serving")
+    assert found == {"*": "", "titanic": "3", "homes": "7"}
+
+
 def test_the_container_is_the_one_behind_the_load_balancer() -> None:
     assert ecs.serving_container(service(), DEFINITION) == "serving"
     with pytest.raises(ecs.NotServed, match=r"no load balancer .* give it a target group"):
@@ -144,6 +156,8 @@ def test_a_task_that_stopped_tells_its_exit_codes() -> None:
         "Essential container in task exited, container serving: exit code 1,"
         " container agent: CannotPullContainerError: no such image"
     )
+    spoilt = "the artifact of version 2 of homes is not the one that was registered: found x"
+    assert "run the partition" in remedy_of(f"{spoilt}; failed with these codes: [503]")
     assert "set PYTHONPATH" in remedy_of("ModuleNotFoundError: No module named 'millrace'")
 
 

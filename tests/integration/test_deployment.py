@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from millrace.settings import Settings
 from millrace.stack import Stack
 from millrace.tracking import registry
+from tests.integration.deployments import Deployments
 from tests.integration.test_scheduler import SPEC, deliver, orchard, stack_client
+from tests.integration.waiting import eventually, finished
 from tests.steps.test_verify import Remote
 
 pytestmark = pytest.mark.integration
-DAG, TIMEOUT = "deploy_orchard", 300
+DAG = "deploy_orchard"
 REFUSAL = "the model does not predict as it must"
 
 
@@ -30,41 +30,7 @@ class Ground:
 
     stack: Stack
     remote: Remote
-
-    def waiting(self, known: set[str]) -> str:
-        """The next run of the deployment, once it waits for a person."""
-        return str(eventually(lambda: self._waits(known), "a run that waits for a person"))
-
-    def _waits(self, known: set[str]) -> str:
-        for run in self.stack.api.runs(DAG):
-            if (
-                run["dag_run_id"] not in known
-                and self.states(run["dag_run_id"]).get("approve") == "awaiting_input"
-            ):
-                return str(run["dag_run_id"])
-        return ""
-
-    def states(self, run_id: str) -> dict[str, str]:
-        tasks = self.stack.api.task_instances(DAG, run_id)
-        return {task["task_id"]: task["state"] for task in tasks}
-
-    def answer(self, run_id: str, option: str) -> tuple[str, dict[str, str]]:
-        """Answer for a person, and follow the run to its end: its state, and that of each task."""
-        self.stack.api.respond(DAG, run_id, "approve", option)
-        run = self.stack.api.wait(DAG, run_id, TIMEOUT)
-        return run["state"], self.states(run_id)
-
-    def log(self, run_id: str, task: str) -> str:
-        return self.stack.api.log(DAG, run_id, task, 1)
-
-
-def eventually(found: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        if result := found():
-            return result
-        time.sleep(0.5)
-    raise AssertionError(f"waited {TIMEOUT} s in vain for {what}")
+    deployments: Deployments
 
 
 @pytest.fixture(scope="module")
@@ -83,50 +49,50 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             stack.api.wait_for_dags(["orchard", DAG])
             for name in ("orchard", DAG):
                 stack.api.unpause(name)
-            yield Ground(stack, remote)
+            yield Ground(stack, remote, Deployments(stack, "orchard"))
     finally:
         remote.process.kill()
         remote.process.wait()
 
 
 def test_a_champion_is_agreed_to_and_verified_or_the_old_version_is(ground: Ground) -> None:
-    api = ground.stack.api
+    api, deployments = ground.stack.api, ground.deployments
     deliver(ground.stack.settings, "2026-01-01", orchard(1))
     run = api.trigger("orchard", {"partition": "2026-01-01", "engine": "local"})
-    assert api.wait("orchard", run, TIMEOUT)["state"] == "success"
+    assert finished(ground.stack, "orchard", run)["state"] == "success"
 
-    first = ground.waiting(set())
+    first = deployments.waiting(set())
     assert api.run(DAG, first)["run_type"] != "manual", "the champion started it"
     version = registry.champion(stack_client(ground.stack), "orchard")
     assert version is not None
     served = {"content": version.tags[registry.CONTENT]}
     ground.remote.champion(version.version, {version.version: {**served, "broken": REFUSAL}})
-    state, tasks = ground.answer(first, "Approve")
+    state, tasks = deployments.answer(first, "Approve")
     assert (state, tasks) == ("failed", {
         "plan": "success", "approve": "success", "update": "success", "verify": "failed",
         "roll_back": "success", "report_failure": "failed",
     })  # fmt: skip
-    said = ground.log(first, "report_failure")
+    said = deployments.log(first, "report_failure")
     assert f"did not come into service: {ground.remote.url} does not take version" in said
     assert REFUSAL in said and "is in service, verified" in said
 
     second = api.trigger(DAG)
-    assert ground.waiting({first}) == second
-    state, tasks = ground.answer(second, "Reject")
+    assert deployments.waiting({first}) == second
+    state, tasks = deployments.answer(second, "Reject")
     assert (state, tasks.pop("plan"), tasks.pop("approve")) == ("success", "success", "success")
     assert set(tasks.values()) == {"skipped"}
-    assert "the service stays as it is" in ground.log(second, "approve")
+    assert "the service stays as it is" in deployments.log(second, "approve")
 
     third = api.trigger(DAG)
-    assert ground.waiting({first, second}) == third
+    assert deployments.waiting({first, second}) == third
     ground.remote.champion(version.version, {version.version: served})
-    state, tasks = ground.answer(third, "Approve")
+    state, tasks = deployments.answer(third, "Approve")
     assert (state, tasks["verify"]) == ("success", "success")
     assert tasks["roll_back"] == tasks["report_failure"] == "skipped"
 
     fourth = api.trigger(DAG)
-    assert api.wait(DAG, fourth, TIMEOUT)["state"] == "success"
-    assert ground.states(fourth)["plan"] == "skipped", "it is in service"
+    assert deployments.end(fourth)[0] == "success"
+    assert deployments.states(fourth)["plan"] == "skipped", "it is in service"
 
 
 def test_a_backfill_that_may_promote_deploys_nothing(ground: Ground) -> None:
@@ -134,10 +100,11 @@ def test_a_backfill_that_may_promote_deploys_nothing(ground: Ground) -> None:
     before = len(api.runs(DAG))
     deliver(ground.stack.settings, "2026-02-01", orchard(2))
     backfill(ground.stack, "2026-02-01")
-    eventually(lambda: len(api.runs(DAG)) > before, "the run that the event started")
+    started = "the run that the event started"
+    eventually(lambda: len(api.runs(DAG)) > before, started, ground.stack)
     (run,) = [run for run in api.runs(DAG) if run["run_type"] != "manual"][1:]
-    assert api.wait(DAG, run["dag_run_id"], TIMEOUT)["state"] == "success"
-    assert ground.states(run["dag_run_id"])["plan"] == "skipped"
+    assert finished(ground.stack, DAG, run["dag_run_id"])["state"] == "success"
+    assert ground.deployments.states(run["dag_run_id"])["plan"] == "skipped"
     promoted = registry.champion(stack_client(ground.stack), "orchard")
     assert promoted and promoted.tags["millrace.partition"] == "2026-02-01", "but it is champion"
 
@@ -151,5 +118,6 @@ def backfill(stack: Stack, day: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     eventually(
-        lambda: all(one["completed_at"] for one in stack.api.backfills("orchard")), "the backfill"
-    )
+        lambda: all(one["completed_at"] for one in stack.api.backfills("orchard")),
+        "the backfill", stack,
+    )  # fmt: skip

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from millrace.datasets import RelationalSpec, load_relational_spec
 from millrace.lake import Place, open_store, read_published
 from millrace.settings import PROJECT, Settings
 from millrace.stack import Stack
+from tests.integration.waiting import eventually, finished
 from tests.relational import bank
 
 pytestmark = pytest.mark.integration
 
 DATASET, SCORING, STARTER = "bank", "score_bank", "start_scoring"
 PARTITION = "2026-03-01"
-TIMEOUT = 300
 
 
 def write_spec(folder: Path) -> RelationalSpec:
@@ -68,15 +67,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-def eventually(found: Any, what: str) -> Any:
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        if result := found():
-            return result
-        time.sleep(0.5)
-    raise AssertionError(f"waited {TIMEOUT} s in vain for {what}")
-
-
 def states(stack: Stack, run_id: str) -> dict[str, str]:
     return {
         task["task_id"]: task["state"] for task in stack.api.task_instances(SCORING, run_id)
@@ -98,10 +88,10 @@ def runs_of_events(stack: Stack) -> list[dict[str, Any]]:
 
 def test_features_and_the_champion_of_a_run_by_hand_start_it(stack: Stack) -> None:
     run_id = stack.api.trigger(DATASET, {"partition": PARTITION, "engine": "local"})
-    assert stack.api.wait(DATASET, run_id, TIMEOUT)["state"] == "success"
-    found = eventually(lambda: scored(stack), "scores")
+    assert finished(stack, DATASET, run_id)["state"] == "success"
+    found = eventually(lambda: scored(stack), "scores", stack)
     assert found.facts["rows"] == 200 and found.facts["model_version"] == f"{DATASET} 1"
-    runs = eventually(lambda: runs_of_events(stack), "the runs of both events")
+    runs = eventually(lambda: runs_of_events(stack), "the runs of both events", stack)
     assert {run["conf"]["partition"] for run in runs} == {PARTITION}
     assert {run["state"] for run in runs} == {"success"}
     ends = [states(stack, run["dag_run_id"]) for run in runs]
@@ -118,8 +108,9 @@ def test_a_partition_can_be_backfilled_and_its_scores_still_answer(stack: Stack)
         check=True, capture_output=True, env={**os.environ, **stack.environment()},
     )  # fmt: skip
     eventually(
-        lambda: all(one["completed_at"] for one in stack.api.backfills(SCORING)), "the backfill"
-    )
+        lambda: all(one["completed_at"] for one in stack.api.backfills(SCORING)),
+        "the backfill", stack,
+    )  # fmt: skip
     runs = {run["partition_key"]: run for run in stack.api.runs(SCORING, "backfill")}
     assert runs[PARTITION]["state"] == "success"
     assert states(stack, runs[PARTITION]["dag_run_id"])["score"] == "success"

@@ -26,6 +26,11 @@ MEMORY = [
     "stderr | Container killed by YARN for exceeding physical memory limits. 5.6 GB of 5.5 GB used",
     "stderr | org.apache.spark.SparkException: Job aborted due to stage failure",
 ]
+SERVICE = [
+    'task b0be93df | {"level": "info", "logger": "uvicorn.error", "message": "Started"}',
+    'task b0be93df | {"level": "warning", "logger": "serving.shelf", "message": "no such model."}',
+    'task b0be93df | {"level": "info", "logger": "serving.requests", "message": "answered"}',
+]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,8 @@ MEMORY = [
             "",
             "ERROR: jar not found s3://a/b.jar",
         ),
+        (SERVICE, "Task failed ELB health checks", "no such model."),
+        ([SERVICE[0]], "", SERVICE[0].removeprefix("task b0be93df | ")),
         (["just one line"], "Exit\n code 3", "Exit code 3"),
         (["just one line", ""], "", "just one line"),
         ([], "", "it wrote nothing"),

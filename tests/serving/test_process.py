@@ -100,6 +100,11 @@ def test_settings() -> None:
     )
     assert found.models == {"club": None, "gym": 3}
     assert (found.mlflow_uri, found.folder, found.lake) == ("http://mlflow:5000", None, None)
+    assert not found.others
+    found = ServiceSettings.from_environment(
+        {"MILLRACE_MODELS": "*,gym=3", "MILLRACE_MODEL_FOLDER": "x"}
+    )
+    assert (found.models, found.others) == ({"gym": 3}, True)
     with pytest.raises(SettingsError, match="MILLRACE_SERVICE_BODY"):
         ServiceSettings.from_environment(
             {"MILLRACE_SERVICE_BODY": "-1", "MILLRACE_MODEL_FOLDER": "x"}

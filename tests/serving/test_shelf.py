@@ -86,6 +86,9 @@ def test_a_version_is_served_where_it_is_named(
     shelf = Shelf(replace(settings, models={"club": int(first)}))
     shelf.refresh()
     assert shelf.models["club"].source.version == first
+    others = Shelf(replace(settings, models={"gym": None}, others=True))
+    others.refresh()
+    assert list(others.models) == ["club"] and others.missing == ["gym"]
     absent = Shelf(replace(settings, models={"club": 99}))
     absent.refresh()
     assert not absent.is_ready

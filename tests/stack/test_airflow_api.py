@@ -134,9 +134,18 @@ def test_wait_reports_each_change_once(server: responses.RequestsMock, api: Airf
 
 
 def test_wait_says_how_far_the_run_came(server: responses.RequestsMock, api: AirflowApi) -> None:
-    server.get(f"{RUNS}/r", json={"state": "queued"})
-    with pytest.raises(AirflowApiError, match="Run r of a is still queued after 0 s"):
+    server.get(f"{RUNS}/r", json={"state": "running"})
+    states = {"plan": "success", "approve": "awaiting_input", "update": None}
+    tasks = [{"task_id": name, "state": state, "try_number": 2} for name, state in states.items()]
+    server.get(f"{RUNS}/r/taskInstances", json={"task_instances": tasks, "total_entries": 3})
+    with pytest.raises(
+        AirflowApiError, match=r"running after 0 s; approve is awaiting_input in try 2"
+    ):
         api.wait("a", "r", 0)
+    server.get(f"{RUNS}/q", json={"state": "queued"})
+    server.get(f"{RUNS}/q/taskInstances", json={"task_instances": [], "total_entries": 0})
+    with pytest.raises(AirflowApiError, match=r"queued after 0 s; none of its tasks is under way"):
+        api.wait("a", "q", 0)
 
 
 def test_a_log_is_plain_text_with_the_error(

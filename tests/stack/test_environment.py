@@ -48,7 +48,7 @@ def test_a_users_tuning_wins_but_not_over_what_holds_the_stack_together(tmp_path
     }
     environment = stack_environment(settings(tmp_path), Ports(), base)
     assert environment["AIRFLOW__CORE__PARALLELISM"] == "3"
-    assert environment["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert environment["AIRFLOW__CORE__EXECUTOR"] == "millrace.stack.executor.LocalExecutor"
     assert environment["MINE"] == "1"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from millrace import card
 from millrace.datasets.deployment import Deploy
 from millrace.model_service import NoAnswer
 from millrace.settings import SettingsError
@@ -90,13 +91,15 @@ def test_a_champion_whose_files_are_gone_is_found_before_anything_changes(
     run: Run, client: Any, mlflow_server: MlflowServer
 ) -> None:
     version = promoted(run, client)
-    [stored] = mlflow_server.artifacts.rglob(version.source.removeprefix("models:/"))
-    kept = shutil.move(stored, f"{stored} kept")
-    try:
-        with pytest.raises(RegistryError, match=r"the artifact of version .* of club"):
-            plan(run)
-    finally:
-        shutil.move(kept, stored)
+    [bundle] = mlflow_server.artifacts.rglob(version.source.removeprefix("models:/"))
+    [told] = mlflow_server.artifacts.rglob(f"{version.run_id}/artifacts/{card.FOLDER}")
+    for stored, error in ((bundle, "the artifact of version .* of club"), (told, "has no card")):
+        kept = shutil.move(stored, f"{stored} kept")
+        try:
+            with pytest.raises(RegistryError, match=error):
+                plan(run)
+        finally:
+            shutil.move(kept, stored)
 
 
 def test_a_service_that_is_not_there_is_named(run: Run, client: Any) -> None:

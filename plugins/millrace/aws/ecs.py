@@ -15,6 +15,7 @@ from typing import Any
 from millrace.errors import MillraceError
 
 MODELS, RELEASE = "MILLRACE_MODELS", "MILLRACE_RELEASE"
+OTHERS = "*"  # in MODELS: every other data set that has a champion, as where it names none
 DEPLOYMENT, REPLACES = "deployment", "replaces"  # tags of a task definition
 COPIED = (
     "family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions", "volumes",
@@ -69,7 +70,9 @@ def update_request(home: str, revision: str) -> dict[str, Any]:
 
 
 def pins(definition: Mapping[str, Any], container: str) -> dict[str, str]:
-    """The data sets that a definition names, each with its version or "" for the champion."""
+    """The data sets that a definition names, each with its version or "" for the champion; `*`
+    among them stands for all others.
+    """
     said = variables_of(definition, container).get(MODELS, "")
     named = (part.strip().partition("=") for part in said.split(",") if part.strip())
     return {dataset: version for dataset, _, version in named}
@@ -86,7 +89,8 @@ def _changed(container: Mapping[str, Any], change: Mapping[str, Any]) -> dict[st
         made = {**container, "image": change["image"]}
         return _with_variable(made, RELEASE, release_of(change["image"]))
     dataset, version = change["pin"]
-    found = {**pins({"containerDefinitions": [container]}, container["name"]), dataset: version}
+    named = pins({"containerDefinitions": [container]}, container["name"]) or {OTHERS: ""}
+    found = {**named, dataset: version}
     text = ",".join(f"{name}={pinned}" if pinned else name for name, pinned in found.items())
     return _with_variable(container, MODELS, text)
 

@@ -66,6 +66,10 @@ NO_MODEL = (
     "promote a version that is in the registry which the container reaches (MLFLOW_TRACKING_URI of"
     " the task definition); the lines of the container tell which one it misses"
 )
+SPOILT_MODEL = (
+    "run the partition that the version was trained on again, and deploy what it promotes: its"
+    " files in MLflow's storage are not those that were registered"
+)
 
 GIVE_ROLE = "give the role in MILLRACE_SAGEMAKER_ROLE"
 OBJECT = "run the step that makes this object again"
@@ -74,6 +78,7 @@ BY_TEXT = tuple(
     (re.compile(pattern, re.IGNORECASE), remedy)
     for pattern, remedy in (
         (r"No module named|Could not import module", PYTHONPATH),
+        (r"the artifact of version \d+ .* (is not|cannot)", SPOILT_MODEL),
         (r"has no version \d+|codes: \[503\]", NO_MODEL),
         (r"Health checks failed with these codes: \[404\]", HEALTH_PATH),
         (r"is unhealthy in .*Request timed out", LET_IN),

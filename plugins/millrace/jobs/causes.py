@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ SAYING_WHY = tuple(
         r"\b(?:error|ERROR|Error|FATAL)\b[: ].+",
     )
 )
+WARNINGS = frozenset(("warning", "error", "critical"))  # levels of lines that are JSON objects
 SOURCE = re.compile(
     r"^(?:controller|(?:\S+ )?(?:stderr|stdout)"  # EMR's
     r"|task \w{8}"  # of ECS
@@ -31,7 +33,7 @@ SOURCE = re.compile(
 
 
 def cause_of(lines: Sequence[str], reason: str = "") -> str:
-    """The line that most likely says why: an exception's last line, memory, or any error.
+    """The line that most likely says why: an exception's last line, memory, any error, a warning.
 
     Args:
         lines: what the job wrote last, with or without `stderr | ` in front.
@@ -42,8 +44,20 @@ def cause_of(lines: Sequence[str], reason: str = "") -> str:
         for line in reversed(plain):
             if pattern.search(line):
                 return line.strip()
+    warning = next(filter(None, map(warned, reversed(plain))), "")
     said = next((line.strip() for line in reversed(plain) if line.strip()), "it wrote nothing")
-    return one_line(reason) or said
+    return warning or one_line(reason) or said
+
+
+def warned(line: str) -> str:
+    """The message of a log line in JSON, such as the model service writes, where it warns."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return ""
+    if not isinstance(found, dict) or str(found.get("level")).lower() not in WARNINGS:
+        return ""
+    return one_line(str(found.get("message", "")))
 
 
 def account(what: str, reason: str, lines: Sequence[str]) -> str:

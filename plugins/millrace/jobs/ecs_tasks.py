@@ -9,7 +9,8 @@ from millrace.aws import ecs
 from millrace.jobs.causes import cause_of
 from millrace.jobs.job import Job
 
-TAIL = 20  # last lines of a stopped container
+TAIL = 20  # last lines of a stopped container that are told
+LOOKED_AT = 500  # and among which the cause is looked for: each health check leaves one
 
 
 def stopped_tasks(client: Any, job: Job) -> Iterator[dict[str, Any]]:
@@ -33,7 +34,7 @@ def end_of(
         logs: boto3's client of CloudWatch Logs.
     """
     name = task["taskArn"].rpartition("/")[2][:8]
-    said = last_lines(logs, service, definition, task)
+    said = last_lines(logs, service, definition, task, TAIL)
     return [
         f"task {name} stopped: {ecs.stopped_because(task)}",
         *(f"task {name} | {line}" for line in said),
@@ -47,14 +48,15 @@ def why_stopped(
     stopped = ""
     for task in stopped_tasks(client, job):
         stopped = ecs.stopped_because(task)
-        if said := last_lines(logs, service, definition, task):
+        if said := last_lines(logs, service, definition, task, LOOKED_AT):
             return f"{stopped}; it wrote last: {cause_of(said)}"
     return stopped
 
 
 def last_lines(
-    logs: Any, service: Mapping[str, Any], definition: Mapping[str, Any], task: Mapping[str, Any]
-) -> list[str]:
+    logs: Any, service: Mapping[str, Any], definition: Mapping[str, Any], task: Mapping[str, Any],
+    count: int,
+) -> list[str]:  # fmt: skip
     """What the container behind the load balancer wrote last; nothing where it has no log."""
     container = ecs.serving_container(service, definition)
     place = ecs.log_stream(definition, container, task["taskArn"])
@@ -63,7 +65,7 @@ def last_lines(
     group, stream = place
     try:
         events = logs.get_log_events(
-            logGroupName=group, logStreamName=stream, limit=TAIL, startFromHead=False
+            logGroupName=group, logStreamName=stream, limit=count, startFromHead=False
         )["events"]
     except logs.exceptions.ResourceNotFoundException:  # it has written nothing
         return []

@@ -156,7 +156,7 @@ def _airflow(home: Path, ports: Ports, host: str, dags: str) -> dict[str, str]:
         "AIRFLOW_CONFIG": str(folder / "airflow.cfg"),
         "AIRFLOW__CORE__DAGS_FOLDER": dags,
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__EXECUTOR": "millrace.stack.executor.LocalExecutor",
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet_key"],
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "millrace.stack.ports.loopback",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",

@@ -45,7 +45,7 @@ def plan(run: Run, events: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
 
     Raises:
         NothingToDeploy: no event asks for it, there is no champion, or it is in service.
-        RegistryError: the champion's files are not what was registered.
+        RegistryError: the champion's files are not what was registered, or it has no card.
         NoAnswer: the service does not answer.
         SettingsError: the spec says `ecs`, and what it needs is not set.
     """
@@ -169,13 +169,16 @@ def _home(run: Run) -> str:
 
 
 def _champion(run: Run) -> tuple[str, str]:
-    """Version and content of the champion, whose files are there and are what was registered."""
+    """Version and content of the champion, whose files are there and are what was registered, and
+    whose card can be read: without one the service cannot serve it.
+    """
     version = registry.champion(connect(run.settings), run.spec.name)
     if version is None:
         raise NothingToDeploy(
             f"{run.spec.name} has no champion in the registry; its pipeline promotes one, or set"
             " the alias `champion` in MLflow"
         )
+    registry.read_card(version)
     with registry.verified_bundle(version):
         return str(version.version), version.tags[registry.CONTENT]
 

@@ -1,87 +1,60 @@
-"""A model service on the stand-in's ECS: a load balancer, its health check, security groups, and a
-container that really listens.
+"""A model service on the stand-in's ECS: a load balancer, its health check, security groups, and
+containers that really listen.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from millrace.datasets.deployment import Deploy
-from millrace.lake import LocalStore
 from millrace.model_service import ModelService, NoAnswer
-from millrace.steps.run import Run
 from tests.integration.aws.standin import StandIn
-from tests.tracking import made_up
 
 CLUSTER, IMAGE, PORT = "models", "millrace/serving:latest", 8000
-REMOTE = Path(__file__).parents[2] / "remote"
-COMMAND = ["python", "-c", "from remote_service import main; main()", str(PORT)]
 GROUP = "/millrace/serving"
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
 
-class Ground:
-    """The service runs version 1 of `club` in the file that stands for the registry.
+@dataclass(frozen=True)
+class Container:
+    """What serves the models of one data set.
 
-    Args:
-        user: whose rights the deployment has; the root's by default.
+    Attributes:
+        variables: those of the task definition.
+        role, starter: ARNs of the roles of the container and of whoever starts it.
     """
 
-    def __init__(self, aws: StandIn, folder: Path, user: str | None = None):
-        self.aws, self.user, self.registry = aws, user, folder / "registry.json"
-        self.folder, self.versions = folder, dict[str, dict[str, Any]]()
-        self.name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower())[-28:].strip("-")
+    dataset: str
+    command: Sequence[str]
+    variables: Mapping[str, str]
+    role: str
+    starter: str
+
+
+class Service:
+    """A service of ECS behind a load balancer, which alone may reach its containers.
+
+    Args:
+        name: of the service, the family of its task definition and all that belongs to it.
+        tasks: how many are wanted.
+    """
+
+    def __init__(self, aws: StandIn, name: str, container: Container, tasks: int = 1):
+        self.aws, self.name, self.container = aws, name, container
         self.home = f"{CLUSTER}/{self.name}"
         self.ecs = aws.client("ecs")
-        self.version("1")
-        self.version("2")
         self._network()
-        self._create()
+        self._create(tasks)
         self.url = aws.balancer(self.name)
-        self.until(lambda: self.serves() == "1" and self.is_steady())
-
-    def version(self, number: str, **facts: Any) -> None:
-        """Put a version into the registry."""
-        self.versions[number] = {"content": f"files of {number}", **facts}
-        registry = {"club": {"champion": number, "versions": self.versions}}
-        self.registry.write_text(json.dumps(registry))
-
-    def remove(self, number: str) -> None:
-        """Lose a version."""
-        del self.versions[number]
-        registry = {"club": {"champion": "1", "versions": self.versions}}
-        self.registry.write_text(json.dumps(registry))
-
-    def run(self, **variables: str) -> Run:
-        """A run of a deployment."""
-        settings = made_up.settings(
-            self.folder, "http://127.0.0.1:9",
-            **{"MILLRACE_AWS_REGION": self.aws.region, "MILLRACE_ECS_CLUSTER": CLUSTER,
-               "MILLRACE_ECS_SERVICE": self.name, "MILLRACE_SERVICE_URL": self.url,
-               "MILLRACE_POLL_INTERVAL": "0.2", **variables},
-        )  # fmt: skip
-        spec = made_up.write_spec(self.folder / "datasets").model_copy(update={"deploy": Deploy()})
-        return Run(
-            spec, "2026-03-01", LocalStore(Path(settings.lake)), settings, ("good",),
-            run_id="manual__1", client=lambda service: self.aws.client(service, self.user),
-        )  # fmt: skip
-
-    def plan(self, version: str = "2", before: str = "1") -> dict[str, Any]:
-        """What the task `plan` hands on."""
-        stood = {"version": before, "content": f"files of {before}"}
-        return {"version": version, "content": f"files of {version}", "where": "ecs",
-                "before": stood}  # fmt: skip
 
     def serves(self) -> str:
         """The version that the load balancer leads to; empty: none."""
         try:
-            return str((ModelService(self.url).model("club") or {}).get("version", ""))
+            found = ModelService(self.url).model(self.container.dataset) or {}
+            return str(found.get("version", ""))
         except NoAnswer:
             return ""
 
@@ -102,9 +75,9 @@ class Ground:
         )  # fmt: skip
         self.until(self.is_steady)
 
-    def close(self) -> None:
-        """Run no task any more."""
-        self.ecs.update_service(cluster=CLUSTER, service=self.name, desiredCount=0)
+    def scale(self, tasks: int) -> None:
+        """Run so many tasks."""
+        self.ecs.update_service(cluster=CLUSTER, service=self.name, desiredCount=tasks)
 
     def is_steady(self) -> bool:
         states = [each["rolloutState"] for each in self.service()["deployments"]]
@@ -151,34 +124,28 @@ class Ground:
             DefaultActions=[{"Type": "forward", "TargetGroupArn": self.targets}],
         )  # fmt: skip
 
-    def _create(self) -> None:
-        self.aws.image(IMAGE, PYTHONPATH=str(REMOTE))
+    def _create(self, tasks: int) -> None:
         self.ecs.create_cluster(clusterName=CLUSTER)
         options = {"awslogs-group": GROUP, "awslogs-stream-prefix": "serving",
                    "awslogs-region": self.aws.region}  # fmt: skip
         container = {
-            "name": "serving", "image": IMAGE, "essential": True, "command": COMMAND,
-            "portMappings": [{"containerPort": PORT}],
-            "environment": [{"name": "MILLRACE_MODELS", "value": "club=1"},
-                            {"name": "REGISTRY", "value": str(self.registry)}],
+            "name": "serving", "image": IMAGE, "essential": True,
+            "command": list(self.container.command), "portMappings": [{"containerPort": PORT}],
+            "environment": [{"name": name, "value": value}
+                            for name, value in self.container.variables.items()],
             "logConfiguration": {"logDriver": "awslogs", "options": options},
         }  # fmt: skip
         made = self.ecs.register_task_definition(
             family=self.name, requiresCompatibilities=["FARGATE"], networkMode="awsvpc",
-            cpu="512", memory="1024", taskRoleArn=self.aws.role, executionRoleArn=self.aws.role,
+            cpu="512", memory="1024",
+            taskRoleArn=self.container.role, executionRoleArn=self.container.starter,
             containerDefinitions=[container],
         )["taskDefinition"]["taskDefinitionArn"]  # fmt: skip
         self.ecs.create_service(
-            cluster=CLUSTER, serviceName=self.name, taskDefinition=made, desiredCount=1,
+            cluster=CLUSTER, serviceName=self.name, taskDefinition=made, desiredCount=tasks,
             deploymentConfiguration=BREAKER, launchType="FARGATE",
             loadBalancers=[{"targetGroupArn": self.targets, "containerName": "serving",
                             "containerPort": PORT}],
             networkConfiguration={"awsvpcConfiguration": {
                 "subnets": self.subnets, "securityGroups": [self.behind]}},
         )  # fmt: skip
-
-
-def on_this_machine(run: Run) -> Run:
-    """The same for a service that follows the registry by itself."""
-    spec = run.spec.model_copy(update={"deploy": Deploy(target="local")})
-    return replace(run, spec=spec)

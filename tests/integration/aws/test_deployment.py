@@ -23,8 +23,9 @@ from millrace.lake import read_published
 from millrace.steps.deploy import roll_back, update, why
 from millrace.steps.run import Run
 from millrace.steps.verify import DeploymentFailed, NotVerified, Patience, report_failure, verify
+from tests.integration.aws.double import REMOTE, Ground
 from tests.integration.aws.in_task import deferral_of, task_of
-from tests.integration.aws.service import IMAGE, REMOTE, Ground
+from tests.integration.aws.service import IMAGE
 from tests.integration.aws.standin import StandIn
 from tests.jobs.test_trigger import event_of
 
@@ -48,7 +49,7 @@ def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
 def ground(aws: StandIn, tmp_path: Path) -> Iterator[Ground]:
     made = Ground(aws, tmp_path)
     yield made
-    made.close()
+    made.scale(0)
 
 
 def waiting_update(run: Run, plan: dict[str, Any]) -> tuple[JobOperator, Any, dict[str, Any]]:

@@ -16,7 +16,8 @@ from millrace.jobs.job import State
 from millrace.lake import open_store
 from millrace.lake.lease import lease
 from millrace.steps.deploy import update
-from tests.integration.aws.service import CLUSTER, GROUP, Ground
+from tests.integration.aws.double import Ground
+from tests.integration.aws.service import CLUSTER, GROUP
 from tests.integration.aws.standin import StandIn
 from tests.integration.aws.standin.account import ACCOUNT, REGION, role_arn
 

@@ -15,8 +15,9 @@ from millrace.jobs import ecs_service
 from millrace.settings import PROJECT
 from millrace.steps.deploy import update
 from millrace.steps.verify import Patience
+from tests.integration.aws.double import REMOTE, Ground
 from tests.integration.aws.in_task import deferral_of, task_of
-from tests.integration.aws.service import CLUSTER, IMAGE, REMOTE, Ground
+from tests.integration.aws.service import CLUSTER, IMAGE
 from tests.integration.aws.standin import StandIn
 
 pytestmark = pytest.mark.integration
@@ -45,7 +46,7 @@ def ground(aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     yield made
-    made.close()
+    made.ecs.update_service(cluster=CLUSTER, service=made.name, desiredCount=0)
     aws.clear_faults()
 
 
