@@ -40,6 +40,20 @@ def test_trigger_sends_the_parameters_and_returns_the_run(
     assert asked.headers["Authorization"] == "Bearer t1"
 
 
+def test_an_asset_is_announced_by_its_exact_address(
+    server: responses.RequestsMock, api: AirflowApi
+) -> None:
+    found = [{"id": 7, "uri": "champion/homes_2"}, {"id": 8, "uri": "champion/homes"}]
+    server.get(f"{URL}/api/v2/assets", json={"assets": found, "total_entries": 2})
+    server.post(f"{URL}/api/v2/assets/events", json={})
+    api.announce("champion/homes", "2026-01-01", {"changed": True})
+    assert json.loads(server.calls[-1].request.body) == {
+        "asset_id": 8, "partition_key": "2026-01-01", "extra": {"changed": True},
+    }  # fmt: skip
+    with pytest.raises(AirflowApiError, match="knows no asset champion/home; no DAG has it"):
+        api.announce("champion/home", "2026-01-01", {})
+
+
 LOCKED = {"detail": {"reason": "Database error", "orig_error": "hidden"}}
 
 

@@ -21,6 +21,7 @@ from millrace.steps.watch_drift import NothingToCompare, watch_drift
 from millrace.tracking import registry
 from millrace.tracking.server import connect
 from tests.photos import computed, deliver, photo_run, photo_spec, publish_features
+from tests.recording import record, served
 from tests.tracking.mlflow_server import MlflowServer
 from tests.tracking.test_photos import prepare
 
@@ -88,26 +89,14 @@ def watched(run: Run, found: dict[str, Any]) -> dict[str, Any]:
     return watch_drift(run)
 
 
-def ask(run: Run, found: dict[str, Any]) -> None:
+def ask(run: Run, found: dict[str, Any]) -> Path:
     """Ask the champion for each photo of a day as the page of the service does, and record it."""
-    from serving.model import ServedModel, Source
-    from serving.recording import Recorder
-
-    version = registry.champion(connect(run.settings), run.spec.name)
-    assert version is not None
-    source = Source(version.version, version.tags[registry.CONTENT], "registry")
-    with registry.verified_bundle(version) as bundle:
-        model = ServedModel.load(bundle, registry.read_card(version), source)
+    model = served(registry.champion(connect(run.settings), run.spec.name))
     assert model.eyes is not None
     names = [field["name"] for field in model.card["fields"]]
     rows = model.eyes[1].apply(found["features"]).tolist()
     records = [dict(zip(names, row, strict=True)) for row in rows]
-    recorder = Recorder(run.settings.lake)
-    recorder.add(model, records, model.answer(records))
-    recorder.write()
-    recorded = Path(run.store.uri(f"recorded/{run.spec.name}"))
-    [today] = [day for day in recorded.iterdir() if not day.name.startswith("2025-04-")]
-    today.rename(today.with_name(run.partition))
+    return record(run.settings.lake, model, records, run.partition)
 
 
 def test_photos_as_before_raise_no_alarm(camera: Camera) -> None:
@@ -133,9 +122,8 @@ def test_changed_photos_raise_one_and_the_page_says_what(camera: Camera, change:
 
 def test_what_people_ask_is_compared_without_any_picture(camera: Camera) -> None:
     run, found = camera.deliver()
-    ask(run, found)
+    file = ask(run, found)
     assert watch_drift(run)["alarm"] is False
-    [file] = Path(run.store.uri(f"recorded/watched/{run.partition}")).iterdir()
     assert set(pq.read_schema(file).names) == {
         "_time", "_version", "_class", "_probability", *(f"pc_{n}" for n in range(1, 25)),
     }  # fmt: skip
