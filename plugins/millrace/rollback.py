@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         f"{dataset}: version {restored.version} is the champion again, in place of {left.version}."
     )
     spec = usable_specs(settings.datasets).get(dataset)
-    for line in tell(stack.api, listeners_of(spec) if spec else [], left):
-        print(line)
+    if listeners := listeners_of(spec) if spec else []:
+        print(*tell(stack.api, listeners, left), sep="\n")
     return 0
 
 

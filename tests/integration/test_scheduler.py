@@ -289,7 +289,8 @@ def test_drift_starts_the_pipeline_for_the_newest_partition_and_no_drift_does_no
     assert "The data have drifted" in Path(found["report"]).read_text()
 
     def retrained() -> list[dict[str, Any]]:
-        return [run for run in api.runs("orchard") if run["conf"].get("partition") == newest]
+        wanted = {"partition": newest}.items()
+        return [run for run in api.runs("orchard") if wanted <= (run["conf"] or {}).items()]
 
     eventually(retrained, "the run that the alarm started")
     started = eventually(lambda: api.runs("start_retraining"), "its starter, once")
