@@ -289,8 +289,8 @@ def test_drift_starts_the_pipeline_for_the_newest_partition_and_no_drift_does_no
     assert "The data have drifted" in Path(found["report"]).read_text()
 
     def retrained() -> list[dict[str, Any]]:
-        wanted = {"partition": newest}.items()
-        return [run for run in api.runs("orchard") if wanted <= (run["conf"] or {}).items()]
+        runs = [run for run in api.runs("orchard") if run["conf"]]
+        return [run for run in runs if run["conf"].get("partition") == newest]
 
     eventually(retrained, "the run that the alarm started")
     started = eventually(lambda: api.runs("start_retraining"), "its starter, once")
@@ -320,6 +320,8 @@ def test_a_rollback_and_the_spool_start_a_deployment(
     assert "deploy_orchard starts now." in capsys.readouterr().out
     run = eventually(lambda: api.runs("deploy_orchard"), "the deployment after the rollback")
     assert run["partition_key"] == other.tags["millrace.partition"]
+    said = api.log("deploy_orchard", run["dag_run_id"], "plan", 1)
+    assert f"ersion {present.version} of orchard is " in said, "to come into service, or there"
 
     entry = spool.Pending("orchard", present.tags["millrace.partition"], "local", "auto", False, "")
     spool.add(open_store(stack.settings.lake), entry)
