@@ -236,5 +236,5 @@ def _log_line(event: dict[str, Any] | str) -> str:
         return event
     details = event.get("error_detail") or []
     trace = [f"{d.get('exc_type')}: {d.get('exc_value')}" for d in details if isinstance(d, dict)]
-    parts = [event.get("timestamp"), event.get("level"), event.get("event"), *trace]
-    return " ".join(str(part) for part in parts if part)
+    said = [event.get(name) for name in ("timestamp", "level", "event", "reason")]
+    return " ".join(str(part) for part in (*said, *trace) if part)

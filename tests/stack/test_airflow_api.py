@@ -161,6 +161,7 @@ def test_a_log_is_plain_text_with_the_error(
         {"event": "::group::Log message source details"},
         {"timestamp": "2026-01-01T00:00:00Z", "level": "info", "event": "training"},
         {"level": "error", "event": "Task failed", "error_detail": error},
+        {"level": "info", "event": "Skipping task.", "reason": "it is there"},
     ]
     server.get(
         f"{RUNS}/r/taskInstances/t/logs/1", json={"content": events, "continuation_token": None}
@@ -168,3 +169,4 @@ def test_a_log_is_plain_text_with_the_error(
     text = api.log("a", "r", "t", 1)
     assert "2026-01-01T00:00:00Z info training" in text
     assert "error Task failed ValueError: no rows" in text
+    assert "info Skipping task. it is there" in text
