@@ -30,7 +30,7 @@ def announcing(dataset: str) -> Any:
             raise AirflowSkipException(f"{dataset} has no new champion")
         assets.announce(
             get_current_context(), champion, *(each["partition"] for each in mine),
-            changed=True, backfill=all(each["backfill"] for each in mine),
+            changed=True, backfill=mine[-1]["backfill"],  # the last one is the champion
         )  # fmt: skip
 
     return announce
