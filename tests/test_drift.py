@@ -69,7 +69,7 @@ def test_a_small_sample_of_the_same_is_no_drift(seed: int, count: int) -> None:
             **{f"l{i}": chance.choice(list("abcd"), size) for i in range(3)},
         })  # fmt: skip
 
-    found = compare(draw(2000), draw(count), {"n0", "n1", "n2"}, None, share=0.5)
+    found = compare(draw(2000), draw(count), {"n0", "n1", "n2"}, [], share=0.5)
     assert not found.alarm
 
 
@@ -77,24 +77,34 @@ def test_what_has_drifted_furthest_comes_first_and_enough_of_it_is_an_alarm() ->
     chance = np.random.default_rng(2)
     before = pd.DataFrame({name: chance.normal(size=3000) for name in "abcde"})
     now = before.assign(c=before["c"] + 0.5, e=before["e"] + 2)
-    found = compare(before, now, set("abcde"), None, share=0.4)
+    found = compare(before, now, set("abcde"), [], share=0.4)
     assert [each.name for each in found.columns[:2]] == ["e", "c"]
     assert [each.drifted for each in found.columns] == [True, True, False, False, False]
     assert (found.share, found.alarm, found.rows) == (0.4, True, (3000, 3000))
-    assert not compare(before, now, set("abcde"), None, share=0.5).alarm
+    assert not compare(before, now, set("abcde"), [], share=0.5).alarm
 
 
 def test_drifted_predictions_are_an_alarm_by_themselves() -> None:
     chance = np.random.default_rng(3)
     before = pd.DataFrame({"a": chance.normal(size=900), "p": chance.random(900)})
     now = before.assign(p=before["p"] ** 3)
-    found = compare(before, now, {"a", "p"}, "p", share=1.0)
-    assert found.prediction is not None and found.prediction.drifted
+    found = compare(before, now, {"a", "p"}, ["p"], share=1.0)
+    assert [each.drifted for each in found.predictions] == [True]
     assert found.alarm and found.share == 0.0
     assert [each.name for each in found.columns] == ["a"]
 
 
 def test_columns_of_which_every_value_is_another_are_left_out() -> None:
     names = pd.DataFrame({"name": [f"n{i}" for i in range(400)], "b": ["x", "y"] * 200})
-    found = compare(names, names.assign(name=names["name"] + "!"), set(), None, share=0.5)
+    found = compare(names, names.assign(name=names["name"] + "!"), set(), [], share=0.5)
     assert [each.name for each in found.columns] == ["b"]
+
+
+def test_a_predicted_class_is_compared_however_many_classes_there_are() -> None:
+    classes = [f"class {number}" for number in range(60)]
+    before = pd.DataFrame({"a": [0.0, 1.0] * 600, "c": classes * 20})
+    now = before.assign(c=[classes[0]] * 600 + classes * 10)
+    same = compare(before, before, {"a"}, ["c"], share=1.0)
+    found = compare(before, now, {"a"}, ["c"], share=1.0)
+    assert (same.alarm, found.alarm) == (False, True)
+    assert [(each.name, each.kind) for each in found.predictions] == [("c", "label")]

@@ -6,7 +6,7 @@ import datetime as dt
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -41,6 +41,23 @@ class AirflowApi:
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run."""
         self._call("PATCH", _path(dag_id), json={"is_paused": False})
+
+    def is_paused(self, dag_id: str) -> bool:
+        """Whether a DAG starts no run by itself, and hears no event."""
+        return bool(self._object("GET", _path(dag_id))["is_paused"])
+
+    def announce(self, uri: str, partition: str, extra: Mapping[str, Any]) -> None:
+        """Tell of a change in an asset's partition, as a task with this outlet does.
+
+        Raises:
+            AirflowApiError: no DAG has the asset.
+        """
+        found = self._all("/assets", "assets", uri_pattern=uri)
+        known = {asset["uri"]: asset["id"] for asset in found}
+        if uri not in known:
+            raise AirflowApiError(f"Airflow at {self.url} knows no asset {uri}; no DAG has it")
+        body = {"asset_id": known[uri], "partition_key": partition, "extra": dict(extra)}
+        self._call("POST", "/assets/events", json=body)
 
     def trigger(
         self, dag_id: str, conf: dict[str, Any] | None = None, partition_key: str | None = None
@@ -230,5 +247,5 @@ def _log_line(event: dict[str, Any] | str) -> str:
         return event
     details = event.get("error_detail") or []
     trace = [f"{d.get('exc_type')}: {d.get('exc_value')}" for d in details if isinstance(d, dict)]
-    parts = [event.get("timestamp"), event.get("level"), event.get("event"), *trace]
-    return " ".join(str(part) for part in parts if part)
+    said = [event.get(name) for name in ("timestamp", "level", "event", "reason")]
+    return " ".join(str(part) for part in (*said, *trace) if part)

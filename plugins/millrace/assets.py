@@ -34,11 +34,11 @@ def _asset(kind: str, dataset: str) -> Asset:
     return Asset(name=f"{dataset} {kind}", uri=f"{kind}/{dataset}", group="millrace")
 
 
-def announce(context: Mapping[str, Any], asset: Asset, partition: str, **extra: Any) -> None:
-    """Say in a task, which has the asset among its outlets, which partition of it has changed."""
+def announce(context: Mapping[str, Any], asset: Asset, *partitions: str, **extra: Any) -> None:
+    """Say in a task, which has the asset among its outlets, which partitions of it have changed."""
     events = context["outlet_events"][asset]
-    events.add_partitions(partition)
-    events.extra = {"partition": partition, **extra}
+    events.add_partitions([*partitions])
+    events.extra = extra
 
 
 def heard(context: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

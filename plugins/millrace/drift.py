@@ -52,14 +52,14 @@ class Drift:
     Attributes:
         rows: of the reference, and now.
         columns: the furthest first.
-        prediction: None where there are none to compare.
+        predictions: none where there are none to compare.
         share: of columns that drifted.
-        alarm: whether the share is reached, or the predictions drifted.
+        alarm: whether the share is reached, or a prediction drifted.
     """
 
     rows: tuple[int, int]
     columns: tuple[Shift, ...]
-    prediction: Shift | None
+    predictions: tuple[Shift, ...]
     share: float
     alarm: bool
 
@@ -72,33 +72,30 @@ def compare(
     reference: pd.DataFrame,
     current: pd.DataFrame,
     numbers: Collection[str],
-    prediction: str | None,
+    predictions: Collection[str],
     share: float,
 ) -> Drift:
     """Compare the columns that both frames have.
 
     Args:
         numbers: columns of numbers; all others hold labels.
-        prediction: the column of probabilities; None where there is none.
-        share: of columns that must have drifted for an alarm.
+        predictions: columns of predictions: one that drifted is an alarm.
+        share: of the other columns that must have drifted for an alarm.
     """
     names = [
         name
         for name in reference.columns
-        if name in current and name != prediction
-        and (name in numbers or reference[name].nunique() <= MOST_LABELS)
-    ]  # fmt: skip
-    alpha = ALPHA / (len(names) + 1)
+        if name in current
+        and (name in predictions or name in numbers or reference[name].nunique() <= MOST_LABELS)
+    ]
+    alpha = ALPHA / max(1, len(names))
     found = [shift(name, reference[name], current[name], name in numbers, alpha) for name in names]
-    found.sort(key=lambda each: (not each.drifted, -np.nan_to_num(each.distance, nan=np.inf)))
-    predicted = (
-        shift(prediction, reference[prediction], current[prediction], True, alpha)
-        if prediction
-        else None
-    )
-    drifted = sum(each.drifted for each in found) / max(1, len(found))
-    alarm = drifted >= share or bool(predicted and predicted.drifted)
-    return Drift((len(reference), len(current)), tuple(found), predicted, drifted, alarm)
+    predicted = tuple(each for each in found if each.name in predictions)
+    columns = [each for each in found if each.name not in predictions]
+    columns.sort(key=lambda each: (not each.drifted, -np.nan_to_num(each.distance, nan=np.inf)))
+    drifted = sum(each.drifted for each in columns) / max(1, len(columns))
+    alarm = drifted >= share or any(each.drifted for each in predicted)
+    return Drift((len(reference), len(current)), tuple(columns), predicted, drifted, alarm)
 
 
 def shift(

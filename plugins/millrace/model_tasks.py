@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 
 from millrace import assets
-from millrace.datasets.deployment import deploy_of
-from millrace.datasets.scoring import scoring_of
+from millrace.datasets.listening import listeners_of
 from millrace.jobs.operator import job
 from millrace.runs import this_run
 
@@ -62,7 +61,7 @@ def train_and_promote(spec: AnySpec, candidates: XComArg) -> None:
         return log_to_mlflow(this_run(spec))
 
     champion = assets.champion_of(spec.name)
-    heard = bool(scoring_of(spec) or deploy_of(spec))
+    heard = bool(listeners_of(spec))
 
     @task(max_active_tis_per_dag=1, outlets=[champion] if heard else [])
     def promote() -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tests.dags.conftest import parse
 
 OTHERS = {"arrivals", "erase_subject", "log_spooled", "retention", "stop_orphans"}
 SCORING = {"score_home_credit", "start_scoring"}
-WATCHED = ("home_credit", "loan_default", "telecom_churn")
+WATCHED = ("fruits", "home_credit", "loan_default", "telecom_churn")
 WATCHING = {*(f"watch_{name}" for name in WATCHED), "start_retraining"}
 DEPLOYED = {"deploy_titanic", "deploy_loan_default"}
 SPECS, BROKEN = load_specs(PROJECT / "include" / "datasets")

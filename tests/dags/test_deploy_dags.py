@@ -81,3 +81,16 @@ def test_the_question_names_both_versions_and_silence_is_no() -> None:
         "In service now: version 2. Reject, or no answer for 2 days, leaves it so."
     )
     assert question.defaults == ["Reject"]
+
+
+def test_champions_out_of_the_spool_are_announced_to_those_that_listen(
+    dags: dict[str, Any],
+) -> None:
+    dag = dags["log_spooled"]
+    edges = {task.task_id: set(task.downstream_task_ids) for task in dag.tasks}
+    names = {*SPECS, "home_credit"}
+    announcing = {f"announce_{name}" for name in names}
+    assert edges == {"log_spooled": announcing, **{task: set() for task in announcing}}
+    assert dag.get_task("log_spooled").outlets == []
+    for name in names:
+        assert dag.get_task(f"announce_{name}").outlets == [assets.champion_of(name)]

@@ -14,8 +14,8 @@ from millrace.settings import PROJECT
 SPECS = watched_specs(PROJECT / "include" / "datasets")
 
 
-def test_tables_are_watched_and_some_are_trained_again() -> None:
-    assert {"loan_default", "telecom_churn", "home_credit"} == {*SPECS}
+def test_every_kind_is_watched_and_some_are_trained_again() -> None:
+    assert {"loan_default", "telecom_churn", "home_credit", "fruits"} == {*SPECS}
     assert [name for name, spec in SPECS.items() if watch_of(spec).retrain] == ["telecom_churn"]  # type: ignore[union-attr]
 
 

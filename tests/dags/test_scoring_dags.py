@@ -90,7 +90,7 @@ def test_pipelines_that_nobody_listens_to_announce_nothing(dags: dict[str, Any])
 
 def test_a_champion_that_stays_is_no_change() -> None:
     features, champion = assets.features_of("homes").uri, assets.champion_of("homes").uri
-    assert assets.changed([(features, {"partition": "2026-01-01"})]) == ["homes"]
+    assert assets.changed([(features, {"uri": "features/homes"})]) == ["homes"]
     assert assets.changed([(champion, {"changed": True}), (features, {})]) == ["homes"]
     assert assets.changed([(champion, {"changed": False})]) == []
     other = assets.champion_of("cars").uri

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from millrace import rollback
+from millrace.lake import open_store
 from millrace.settings import Settings
 from millrace.stack import Stack
-from millrace.tracking.registry import champion
+from millrace.tracking import spool
+from millrace.tracking.registry import champion, move_champion
 from millrace.tracking.server import connect
+from tests.recording import record, served
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +41,8 @@ candidates:
   line: {algorithm: logistic_regression}
 gates: {roc_auc: {minimum: 0.6}}
 """
-TIMEOUT = 300
+WATCHED = "drift: {rows: 30, share: 0.5, retrain: true}\n"
+WATCH, TIMEOUT = "watch_orchard", 300
 
 
 def orchard(seed: int, rows: int = 200) -> str:
@@ -61,17 +67,17 @@ def deliver(settings: Settings, partition: str, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack of its own with one small data set."""
+    """A stack of its own with one small data set, which is watched and deployed."""
     home = tmp_path_factory.mktemp("home")
     datasets = tmp_path_factory.mktemp("datasets")
-    (datasets / "orchard.yaml").write_text(SPEC)
+    (datasets / "orchard.yaml").write_text(f"{SPEC}{WATCHED}deploy: {{}}\n")
     settings = Settings.from_environment({
         "MILLRACE_HOME": str(home), "MILLRACE_DATASETS": str(datasets),
         "MILLRACE_MLFLOW_BUDGET": "240",  # a busy machine must not make the spool take a result
     })  # fmt: skip
     with Stack(settings) as running:
         api = running.api
-        api.wait_for_dags(["orchard"])
+        api.wait_for_dags(["orchard", "watch_orchard", "start_retraining", "deploy_orchard"])
         api.unpause("orchard")
         yield running
 
@@ -234,3 +240,94 @@ def test_a_backfill_run_twice_gives_identical_results_and_leaves_the_champion(
         for version in versions
         if version.tags["millrace.partition"] == days[0]
     )
+
+
+def record_requests(stack: Stack, text: str, day: str) -> None:
+    """What the champion is asked on a day, as the model service records it."""
+    rows = csv.DictReader(text.splitlines())
+    records = [{"age": float(row["age"]), "soil": row["soil"]} for row in rows]
+    model = served(champion(stack_client(stack), "orchard"))
+    record(stack.settings.lake, model, records, day)
+
+
+def watch(stack: Stack, day: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Watch over a day: the state of each task, and what was found."""
+    run = stack.api.wait(WATCH, stack.api.trigger(WATCH, {"partition": day}), TIMEOUT)
+    assert run["state"] == "success"
+    tasks = stack.api.task_instances(WATCH, run["dag_run_id"])
+    found = stack.api.xcom(WATCH, run["dag_run_id"], "compare")
+    return {task["task_id"]: task["state"] for task in tasks}, found
+
+
+def eventually(found: Callable[[], list[dict[str, Any]]], what: str) -> dict[str, Any]:
+    """The one run that is found, as soon as it is there and has ended."""
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        if (runs := found()) and runs[0]["state"] in ("success", "failed"):
+            assert [run["state"] for run in runs] == ["success"], what
+            return runs[0]
+        time.sleep(0.5)
+    raise AssertionError(f"waited {TIMEOUT} s in vain for {what}")
+
+
+def test_drift_starts_the_pipeline_for_the_newest_partition_and_no_drift_does_not(
+    stack: Stack,
+) -> None:
+    api, newest = stack.api, "2026-04-03"
+    for name in (WATCH, "start_retraining"):
+        api.unpause(name)
+    deliver(stack.settings, newest, orchard(9))
+    record_requests(stack, orchard(7), "2026-04-01")
+    tasks, found = watch(stack, "2026-04-01")
+    assert tasks == {"compare": "success", "raise_alarm": "skipped"}
+    assert found["drifted"] == {"requests": []}
+
+    record_requests(stack, orchard(8).replace(",loam,", ",sand,"), "2026-04-02")
+    tasks, found = watch(stack, "2026-04-02")
+    assert tasks == {"compare": "success", "raise_alarm": "success"}
+    assert found["drifted"] == {"requests": ["soil"]}
+    assert "The data have drifted" in Path(found["report"]).read_text()
+
+    def retrained() -> list[dict[str, Any]]:
+        runs = [run for run in api.runs("orchard") if run["conf"]]
+        return [run for run in runs if run["conf"].get("partition") == newest]
+
+    eventually(retrained, "the run that the alarm started")
+    started = eventually(lambda: api.runs("start_retraining"), "its starter, once")
+    assert started["partition_key"] == "2026-04-02"
+    versions = stack_client(stack).search_model_versions("name = 'orchard'")
+    assert newest in [version.tags["millrace.partition"] for version in versions]
+
+
+def test_a_rollback_and_the_spool_start_a_deployment(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api, client = stack.api, stack_client(stack)
+    for name, value in stack.environment().items():
+        if name.startswith("MILLRACE_"):
+            monkeypatch.setenv(name, value)
+    present = champion(client, "orchard")
+    other = next(each for each in client.search_model_versions("name = 'orchard'")
+                 if each.version != present.version)  # fmt: skip
+    move_champion(client, other, present)
+    assert rollback.main(["orchard"]) == 0
+    assert "Switch deploy_orchard on and trigger it" in capsys.readouterr().out
+    assert api.runs("deploy_orchard") == []
+
+    move_champion(client, other, present)
+    api.unpause("deploy_orchard")
+    assert rollback.main(["orchard"]) == 0
+    assert "deploy_orchard starts now." in capsys.readouterr().out
+    run = eventually(lambda: api.runs("deploy_orchard"), "the deployment after the rollback")
+    assert run["partition_key"] == other.tags["millrace.partition"]
+    said = api.log("deploy_orchard", run["dag_run_id"], "plan", 1)
+    assert f"ersion {present.version} of orchard is " in said, "to come into service, or there"
+
+    entry = spool.Pending("orchard", present.tags["millrace.partition"], "local", "auto", False, "")
+    spool.add(open_store(stack.settings.lake), entry)
+    api.trigger("log_spooled")
+    eventually(
+        lambda: [each for each in api.runs("deploy_orchard")
+                 if each["dag_run_id"] != run["dag_run_id"]],
+        "the deployment after the spool",
+    )  # fmt: skip

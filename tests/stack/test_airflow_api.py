@@ -40,6 +40,20 @@ def test_trigger_sends_the_parameters_and_returns_the_run(
     assert asked.headers["Authorization"] == "Bearer t1"
 
 
+def test_an_asset_is_announced_by_its_exact_address(
+    server: responses.RequestsMock, api: AirflowApi
+) -> None:
+    found = [{"id": 7, "uri": "champion/homes_2"}, {"id": 8, "uri": "champion/homes"}]
+    server.get(f"{URL}/api/v2/assets", json={"assets": found, "total_entries": 2})
+    server.post(f"{URL}/api/v2/assets/events", json={})
+    api.announce("champion/homes", "2026-01-01", {"changed": True})
+    assert json.loads(server.calls[-1].request.body) == {
+        "asset_id": 8, "partition_key": "2026-01-01", "extra": {"changed": True},
+    }  # fmt: skip
+    with pytest.raises(AirflowApiError, match="knows no asset champion/home; no DAG has it"):
+        api.announce("champion/home", "2026-01-01", {})
+
+
 LOCKED = {"detail": {"reason": "Database error", "orig_error": "hidden"}}
 
 
@@ -156,6 +170,7 @@ def test_a_log_is_plain_text_with_the_error(
         {"event": "::group::Log message source details"},
         {"timestamp": "2026-01-01T00:00:00Z", "level": "info", "event": "training"},
         {"level": "error", "event": "Task failed", "error_detail": error},
+        {"level": "info", "event": "Skipping task.", "reason": "it is there"},
     ]
     server.get(
         f"{RUNS}/r/taskInstances/t/logs/1", json={"content": events, "continuation_token": None}
@@ -163,3 +178,4 @@ def test_a_log_is_plain_text_with_the_error(
     text = api.log("a", "r", "t", 1)
     assert "2026-01-01T00:00:00Z info training" in text
     assert "error Task failed ValueError: no rows" in text
+    assert "info Skipping task. it is there" in text

@@ -328,6 +328,9 @@ def test_a_champion_sees_test_photos_through_its_own_components(judged, tmp_path
         wanted = pd.read_csv(processed.path("test/test.csv"), header=None).set_index(0)
         found = pd.read_csv(tmp_path / "rows.csv", header=None).set_index(0)
         pd.testing.assert_frame_equal(found.loc[wanted.index], wanted, check_exact=True)
+        some = [wanted.index[3], wanted.index[1]]
+        write_components(judged, processed, folder, tmp_path / "some.csv", some)
+        assert {*pd.read_csv(tmp_path / "some.csv", header=None)[0]} == {*some}
         mended = json.loads((folder / NETWORK).read_text()) | {"sha256": "1" * 64}
         (folder / NETWORK).write_text(json.dumps(mended))
         with pytest.raises(MillraceError, match="it was trained with the network MobileNetV2"):

@@ -54,7 +54,7 @@ def test_the_whole_pipeline(
     down = made_up.settings(home, f"http://127.0.0.1:{free_port()}")
     lost = Run(spec, BOTH, s3_store, down, CANDIDATES[BOTH])
     assert log_to_mlflow(lost) == {"spooled": True}
-    assert log_spooled(s3_store, settings) == 1
+    assert len(log_spooled(s3_store, settings)) == 1
     assert s3_store.list("spool") == []
     assert log_to_mlflow(run)["spooled"] is False
     assert promote(run)["champion"] is True

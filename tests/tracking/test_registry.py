@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from millrace.airflow_api import AirflowApi
 from millrace.lake import publish
 from millrace.steps import promote as promote_step
 from millrace.steps.log_to_mlflow import log_published
@@ -290,10 +291,30 @@ def test_the_rollback_command(
     promoted(run_of(STUMP))
     promoted(run_of(GOOD))
     assert rollback.main(["club"]) == 0
-    assert "version 1 is the champion again, in place of 2" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert said.out.endswith("club: version 1 is the champion again, in place of 2.\n")
+    assert "Airflow" not in said.err, "nobody listens"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert rollback.main(["club"]) == 1
     assert "MLflow does not answer at http://127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_without_airflow_a_rollback_says_what_is_left_to_do(
+    client: Any, run_of: RunOf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from millrace import rollback
+
+    promoted(run_of(STUMP))
+    promoted(run_of(GOOD))
+    left, _ = registry.roll_back(client, "club")
+    nobody = AirflowApi("http://127.0.0.1:9", "admin", "secret")
+    said = rollback.tell(nobody, ["deploy_club", "start_scoring"], left)
+    assert said == [
+        "Switch deploy_club on and trigger it: until then a service on ECS stays with version 2.",
+        f"Trigger score_club for the partition {GOOD}: until then its scores are those of"
+        " version 2.",
+    ]  # fmt: skip
+    assert "Airflow was not told: POST http://127.0.0.1:9/auth/token" in capsys.readouterr().err
 
 
 def test_two_promotions_at_once_leave_one_consistent_champion(client: Any, run_of: RunOf) -> None:

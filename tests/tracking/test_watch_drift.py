@@ -105,8 +105,8 @@ def test_a_new_partition_is_compared_with_the_champion_s_own_predictions(run: Ru
     assert found["drifted"]["partition"] == ["fee"]
     published = read_published(run.store, run.place("reports", "drift"))
     assert published is not None
-    prediction = published.json("drift.json")["compared"]["partition"]["prediction"]
-    assert prediction["drifted"] is True
+    [prediction] = published.json("drift.json")["compared"]["partition"]["predictions"]
+    assert (prediction["name"], prediction["drifted"]) == ("_probability", True)
     assert found["alarm"] is True, "one column of three, but the predictions have moved"
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from millrace.datasets.columns import inside_the_partition
+from millrace.datasets.drifts import Watch
 from millrace.datasets.models import Gate
 from millrace.datasets.parts import Part, wrong
 from millrace.datasets.pipeline import PipelineSpec
@@ -100,6 +101,7 @@ class ImageSpec(PipelineSpec):
     candidates: dict[str, ClassCandidate] = Field(min_length=1)
     metric: str = "accuracy"
     gates: dict[str, Gate] = {}
+    drift: Watch | None = None
     deploy: Deploy | None = None
 
     @field_validator("components", mode="before")

@@ -18,7 +18,7 @@ DRAWN = 8  # columns
 LABELS = 12  # bars of one column
 BINS = 30
 TITLES = {"requests": "Requests of the day", "partition": "The day's own partition"}
-PREDICTION = "predicted probability"
+PREDICTIONS = {"_probability": "predicted probability", "_class": "predicted class"}
 
 
 def drift_page(
@@ -37,20 +37,21 @@ def drift_page(
     """
     sections = [
         {"title": TITLES.get(name, name), "drift": each, "charts": _charts(each, before, now[name]),
-         "shown": [*([each.prediction] if each.prediction else []), *each.columns]}
+         "shown": [*each.predictions, *each.columns]}
         for name, each in found.items()
     ]  # fmt: skip
-    return render("drift.html.j2", figures=figures, sections=sections, prediction=PREDICTION)
+    return render("drift.html.j2", figures=figures, sections=sections, predictions=PREDICTIONS)
 
 
 def _charts(found: Drift, before: pd.DataFrame, now: pd.DataFrame) -> list[Chart]:
     moved = [each for each in found.columns if each.drifted][:DRAWN] or [*found.columns[:4]]
-    shown = ([found.prediction] if found.prediction else []) + moved
-    return [_chart(each, before[each.name], now[each.name]) for each in shown]
+    return [
+        _chart(each, before[each.name], now[each.name]) for each in (*found.predictions, *moved)
+    ]
 
 
 def _chart(shift: Shift, before: pd.Series, now: pd.Series) -> Chart:
-    name = PREDICTION if shift.name.startswith("_") else shift.name
+    name = PREDICTIONS.get(shift.name, shift.name)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.7), layout="constrained")
         figure.patch.set_alpha(0)

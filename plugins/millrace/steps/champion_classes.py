@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,13 @@ from millrace.steps.predictions import labels_of
 from millrace.steps.run import Run
 
 
-def write_components(run: Run, processed: Published, bundle: Path, path: Path) -> None:
+def write_components(
+    run: Run, processed: Published, bundle: Path, path: Path, only: Collection[str] | None = None
+) -> None:
     """The test images as the champion sees them: their features, its principal components.
+
+    Args:
+        only: paths of the test images that are written; all of them without it.
 
     Raises:
         MillraceError: the champion was trained with another network.
@@ -30,7 +35,7 @@ def write_components(run: Run, processed: Published, bundle: Path, path: Path) -
             f" sha256 {its['sha256'][:12]}), this partition's features are of {mine['name']}"
             f" ({mine['weights']} weights, sha256 {mine['sha256'][:12]})"
         )
-    wanted = set(labels_of(run, processed).index)
+    wanted = set(labels_of(run, processed).index if only is None else only)
     projection, ids, found = Projection.of_model(bundle), [], []
     for _, file in parts(features_of(run)):
         for batch in file.iter_batches(columns=["path", "features"]):

@@ -39,12 +39,16 @@ def log_to_mlflow(run: Run) -> dict[str, Any]:
     return {"spooled": False, **asdict(logged)}
 
 
-def log_spooled(store: Store, settings: Settings) -> int:
-    """Log and promote what waits in the spool; returns how many entries were taken out of it.
+def log_spooled(store: Store, settings: Settings) -> list[dict[str, Any]]:
+    """Log and promote what waits in the spool.
 
     An entry that cannot be logged stays, with an error in the log, and holds up no other.
+
+    Returns:
+        What was taken out of it: data set, partition, whether a backfill had made it, and whether
+        its model is the champion now.
     """
-    done = 0
+    done: list[dict[str, Any]] = []
     for entry in spool.entries(store):
         try:
             spec = load_any_spec(settings.datasets / f"{entry.dataset}.yaml")
@@ -63,7 +67,10 @@ def log_spooled(store: Store, settings: Settings) -> int:
             log.exception("%s cannot be logged and stays in the spool.", entry.key)
             continue
         spool.remove(store, entry)
-        done += 1
+        done.append({
+            "dataset": entry.dataset, "partition": entry.partition, "backfill": entry.backfill,
+            "champion": verdict["champion"],
+        })  # fmt: skip
         log.info("Logged %s from the spool: %s; %s", entry.key, logged.url, verdict["reasons"])
     return done
 

@@ -46,7 +46,7 @@ def ground(aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     yield made
-    made.ecs.update_service(cluster=CLUSTER, service=made.name, desiredCount=0)
+    made.scale(0)
     aws.clear_faults()
 
 
