@@ -6,30 +6,27 @@
 #   docker buildx imagetools inspect docker.io/library/python:3.12.12-slim-bookworm
 ARG BASE=docker.io/library/python:3.12.12-slim-bookworm
 
-FROM ${BASE} AS tools
-ARG PIP_INDEX_URL
-# The system's certificates, so that a company's own reach the package managers.
-ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
-RUN python -m pip install --no-cache-dir --disable-pip-version-check --target /uv uv==0.13.9
-
 FROM ${BASE}
 # LightGBM's wheel expects the system's OpenMP. Its version is that of the base's Debian release.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/*
-# uv is lent for one step: packages are written once, and no tool stays.
+# One step, with the system's certificates (a company's own are among them): no tool stays behind.
 COPY requirements-containers.txt /opt/requirements.txt
+ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
-RUN --mount=type=bind,from=tools,source=/uv,target=/mnt \
-    --mount=type=cache,target=/root/.cache/uv \
-    export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt UV_LINK_MODE=copy PATH="/mnt/bin:$PATH" \
+RUN --mount=type=cache,target=/root/.cache/uv \
+    export PIP_CERT=/etc/ssl/certs/ca-certificates.crt SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+        UV_LINK_MODE=copy PATH="/tmp/uv/bin:$PATH" \
+    && python -m pip install --quiet --no-cache-dir --disable-pip-version-check --target /tmp/uv uv==0.13.9 \
     && uv venv --quiet --python /usr/local/bin/python /opt/venv \
     && uv pip sync --quiet --python /opt/venv/bin/python --require-hashes /opt/requirements.txt \
     # the libraries' own tests
     && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
     && uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment --output-reproducible \
         --output-file /opt/venv/sbom.cdx.json /opt/venv/bin/python \
+    && rm -rf /tmp/uv \
     && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv
 # What is written: task logs, and the home of what does not belong into the lake. Both are volumes, and
 # a volume takes its first owner from here. The configuration is all in variables.
