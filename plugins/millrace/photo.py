@@ -62,7 +62,10 @@ def _precision(wanted: str, is_int8: bool) -> str:
     import precision as job_precision
 
     if wanted == "bf16" and not job_precision.has_bf16():
-        log.warning("This processor has no bf16: computing in single precision instead.")
+        log.warning(
+            "There is no bf16 here, which OpenVINO and the processor must have: computing in single"
+            " precision instead."
+        )
         return "fp32"
     if wanted == "int8" and not is_int8:
         log.warning("The int8 network was made for its partition: computing in single precision.")

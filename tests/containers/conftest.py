@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from millrace.settings import PROJECT
+from tests.containers.images import base_of
 from tests.containers.podman import CACHE, PYTHON_NEEDS, Podman, installed, with_python
+from tests.on_upload.conftest import endpoint, everything, lake  # noqa: F401 - fixtures
 from tests.serving.conftest import baked  # noqa: F401 - a fixture
+from tests.serving.ui.conftest import drawn  # noqa: F401 - a fixture
 from tests.tracking.conftest import (  # noqa: F401 - fixtures
     client,
     evaluated_lake,
@@ -32,10 +33,3 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     engine("container", "prune", "--force")
     # Layers of recent builds make the next ones quick.
     engine("image", "prune", "--force", "--filter", "until=168h")
-
-
-def base_of(dockerfile: Path) -> str:
-    """The image that a Dockerfile begins with."""
-    found = re.search(r"^ARG BASE=(\S+)$", dockerfile.read_text(), re.M)
-    assert found, f"{dockerfile} has no ARG BASE"
-    return found[1]

@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "millrace-containers"
+CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+CACHE = CACHES / "millrace-containers"
+PACKAGES = Path(os.environ.get("UV_CACHE_DIR") or CACHES / "uv")  # what `make setup` has fetched
 TOOLS = {
     "podman": "podman", "buildah": "buildah", "runc": "runc", "debootstrap": "debootstrap",
-    "docker-compose": "docker-compose",
+    "docker-compose": "docker-compose", "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "/usr/lib/cni/dnsname": "golang-github-containernetworking-plugin-dnsname",
 }  # fmt: skip
-PLUGINS = ("containernetworking-plugins", "golang-github-containernetworking-plugin-dnsname")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 MIRROR = "http://deb.debian.org/debian"
 PYTHON_NEEDS = (
@@ -102,6 +104,8 @@ def installed(tools: Mapping[str, str] = TOOLS) -> None:
     """
     if os.geteuid() != 0:
         pytest.skip("containers are made by root only: debootstrap and overlay mounts need it")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("this root may not mount anything, as inside a container without privileges")
     absent = [package for tool, package in tools.items() if not shutil.which(tool)]
     if not absent:
         return
@@ -110,7 +114,7 @@ def installed(tools: Mapping[str, str] = TOOLS) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-qq"], env=quiet, capture_output=True)
     done = subprocess.run(
-        ["apt-get", "install", "-qq", "--no-install-recommends", *absent, *PLUGINS],
+        ["apt-get", "install", "-qq", "--no-install-recommends", *absent],
         env=quiet, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
@@ -149,6 +153,10 @@ def with_python(root: Path) -> None:
 
 
 def build_options(environment: Mapping[str, str]) -> str:
-    """Options under which a build here finds its base, the network and this machine's CAs."""
-    kept = f"--layers --pull=never --network host --volume {CERTIFICATES}:{CERTIFICATES}:ro"
-    return f"{kept} {environment.get('BUILD_OPTIONS', '')}".strip()
+    """Options under which a build here finds its base, the network, this machine's CAs and uv's
+    cache: what the tests' own environment has is not fetched again.
+    """
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    kept = "--layers --pull=never --network host"
+    mounts = f"--volume {CERTIFICATES}:{CERTIFICATES}:ro --volume {PACKAGES}:/root/.cache/uv"
+    return f"{kept} {mounts} {environment.get('BUILD_OPTIONS', '')}".strip()

@@ -9,7 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import boto3
+
+from millrace.airflow_api import AirflowApi
 from millrace.settings import PROJECT
 from tests.containers.podman import Podman
 from tests.tracking.mlflow_server import free_port
@@ -48,6 +52,18 @@ class Compose:
     def url(self, name: str) -> str:
         """Address of a port on this machine, such as AIRFLOW's."""
         return f"http://127.0.0.1:{self.variables[f'MILLRACE_{name}_PORT']}"
+
+    def airflow(self) -> AirflowApi:
+        """Airflow's API as its administrator has it."""
+        return AirflowApi(self.url("AIRFLOW"), "admin", self.variables["MILLRACE_ADMIN_PASSWORD"])
+
+    def lake(self) -> Any:
+        """A client of the lake's S3, as anybody has one."""
+        return boto3.client(
+            "s3", endpoint_url=self.url("STORE"), region_name="us-east-1",
+            aws_access_key_id=self.variables["MILLRACE_STORE_KEY"],
+            aws_secret_access_key=self.variables["MILLRACE_STORE_SECRET"],
+        )  # fmt: skip
 
     def container(self, service: str) -> str:
         """Name of the container of a service."""
@@ -88,14 +104,30 @@ class Compose:
         return self("logs", "--tail", "15", "--no-color").stdout[-8000:]
 
     def _check(self, stop: threading.Event) -> None:
-        """What a timer of systemd does elsewhere: podman starts no health check by itself."""
-        while not stop.wait(3):
-            for state in ("starting", "unhealthy"):
-                with suppress(AssertionError):
-                    for each in self.podman(
-                        "ps", "--quiet", "--filter", f"health={state}", "--filter", "status=running"
-                    ).split():
+        """What a timer of systemd does elsewhere: podman starts no health check by itself.
+
+        Until a container is well it is asked twice an interval; those of Airflow are dear.
+        """
+        due: dict[str, float] = {}
+        while not stop.wait(0.5):
+            for each in self._not_well():
+                with suppress(AssertionError):  # it has ended meanwhile
+                    pause = self._interval(each) / 2
+                    if time.monotonic() >= due.setdefault(each, time.monotonic() + pause):
                         self.podman("healthcheck", "run", each, check=False)
+                        due[each] = time.monotonic() + pause
+
+    def _not_well(self) -> list[str]:
+        """Containers that run and have not been well yet, or are no longer."""
+        states = [f"--filter=health={state}" for state in ("starting", "unhealthy")]
+        return self.podman("ps", "--quiet", "--filter=status=running", *states, check=False).split()
+
+    def _interval(self, container: str) -> float:
+        """Seconds between two health checks of a container."""
+        told = self.podman(
+            "inspect", "--format", "{{json .Config.Healthcheck.Interval}}", container
+        )
+        return float(told) / 1e9
 
 
 def _secrets(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The images, built and run by podman: the service alone, and the whole of docker-compose.yaml.
+"""The images, built and run by podman: the service and the function alone, and the whole stack.
 
 Everything that needs podman stands in this file: tests run side by side, one file a process.
 """
@@ -6,79 +6,60 @@ Everything that needs podman stands in this file: tests run side by side, one fi
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
+import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
+import httpx2
 import pytest
 import requests
 
 from millrace import __version__
-from millrace.airflow_api import AirflowApi
+from millrace.lake import Place, require_published
+from millrace.lake.code import code_fingerprint
+from millrace.lake.manifest import MANIFEST
+from millrace.name_image import name_image
 from millrace.samples import write_sample
 from millrace.settings import PROJECT
 from millrace.steps.log_to_mlflow import log_to_mlflow
 from millrace.steps.promote import promote
 from millrace.steps.run import Run
-from serving.sources import load_baked
-from tests.containers.conftest import base_of
-from tests.containers.podman import Podman, build_options
+from serving.sources import BUNDLE, load_baked
+from tests.arrivals.documents import notification, record
+from tests.containers.function import function
+from tests.containers.images import base_of, built, revision_of, says_what_it_holds, stand_in
+from tests.containers.podman import Podman
+from tests.containers.service import answers, is_ready, running
 from tests.containers.stack import NEEDED, STANDINS, Compose, stand_in_images
-from tests.on_upload.test_image import pins
+from tests.on_upload.conftest import DAY, Lake
+from tests.serving.ui.conftest import PICTURE, Pressed, a_photo, sent
 from tests.serving.waiting import until
 from tests.tracking.conftest import GOOD
-from tests.tracking.mlflow_server import MlflowServer, free_port
+from tests.tracking.mlflow_server import MlflowServer
 
 pytestmark = [pytest.mark.containers, pytest.mark.integration]
 
 SERVING = PROJECT / "include" / "serving"
-NAME = f"localhost/millrace-service:{__version__}"
 RECORD = {"visits": 3.0, "fee": 30.0, "club": "north", "name": "Roe, Mr. R."}
-LARGEST = 950  # megabytes on top of the base; 250 of them for the pages
+LARGEST = 1200  # megabytes on top of the base; 250 of them for the pages, 270 for those of photos
 PARTITION = "2026-03-01"
 
 
 @pytest.fixture(scope="module")
-def image(podman: Podman, baked: Path) -> Iterator[str]:
+def image(podman: Podman, baked: Path) -> str:
     """The service's image with a model in it."""
-    options = build_options(podman.environment)
-    done = podman.run(
-        "scripts/images.sh", "service", MODELS=str(baked / "good"), BUILD_OPTIONS=options
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    yield NAME
-    podman("rmi", "--force", NAME)
+    return built(podman, "service", MODELS=str(baked / "good"))
 
 
-@contextmanager
-def running(podman: Podman, image: str, **variables: str) -> Iterator[tuple[str, str]]:
-    """A container that may do nothing but serve; its name and address."""
-    port = free_port()
-    name = f"millrace-test-{port}"
-    settings = [f"--env={key}={value}" for key, value in variables.items()]
-    podman(
-        "run", "--detach", "--name", name, "--network", "host", "--read-only", "--tmpfs", "/tmp",
-        "--cap-drop", "all", "--security-opt", "no-new-privileges", "--memory", "1g", *settings,
-        image, "python", "-m", "serving", "--port", str(port),
-    )  # fmt: skip
-    try:
-        yield name, f"http://127.0.0.1:{port}"
-    finally:
-        print(podman.run("podman", "logs", name).stderr)
-        podman("rm", "--force", "--time", "0", name)
-
-
-def is_ready(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False
+@pytest.fixture(scope="module")
+def on_upload(podman: Podman) -> str:
+    """The image of the function, on a stand-in for AWS's base."""
+    stand_in(podman, STANDINS / "lambda", base_of(PROJECT / "include" / "lambda" / "Dockerfile"))
+    return built(podman, "on-upload")
 
 
 def test_it_predicts_and_explains_as_the_model_does_here(
@@ -116,13 +97,6 @@ def test_the_health_check_tells_a_service_with_models_from_one_without(
             assert podman.run("podman", "exec", name, *probe).returncode == expected
 
 
-def answers(url: str) -> bool:
-    try:
-        return bool(requests.get(url, timeout=5).status_code)
-    except requests.RequestException:
-        return False
-
-
 def test_the_health_check_runs_as_the_engine_runs_it(podman: Podman, image: str) -> None:
     """On the port of the image, in a network of its own."""
     podman("run", "--detach", "--name", "millrace-test-health", "--network", "none",
@@ -147,6 +121,28 @@ def test_a_champion_of_the_registry_comes_through_the_slim_client(
         assert requests.post(f"{url}/club/predict", json=RECORD, timeout=30).ok
 
 
+def test_its_pages_know_the_models_and_a_photo(
+    podman: Podman, image: str, drawn: tuple[Run, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a network of random weights, as where nobody has put another into the lake."""
+    run, folder = drawn
+    monkeypatch.setenv("MILLRACE_HOME", str(run.settings.home))
+    photo, lake = a_photo(run), Path(run.store.root)
+    wanted = name_image(folder / "photos" / BUNDLE, run.store, photo)[:3]
+    subprocess.run(["chmod", "--recursive", "a+rX", folder, lake], check=True)
+    variables = {"MILLRACE_MODEL_FOLDER": "/models", "MILLRACE_LAKE": "/lake"}
+    with (
+        running(podman, image, {folder: "/models", lake: "/lake"},
+                MILLRACE_SERVICE_PAGES="yes", **variables) as (_, url),
+        httpx2.Client(base_url=url, timeout=60) as client,
+    ):  # fmt: skip
+        until(lambda: is_ready(url))
+        assert '<a href="photos/">' in client.get("/ui/").text
+        picture = {PICTURE: sent(client, photo.read_bytes())}
+        answer, _ = Pressed(client, "photos").press("What is it?", **picture)
+    assert re.findall(r"<li><span>(.*?)</span>", answer) == [name for name, _ in wanted]
+
+
 def test_a_setting_that_cannot_be_used_ends_it(podman: Podman, image: str) -> None:
     done = podman.run("podman", "run", "--rm", "--network", "none", "--read-only",
                       "--env", "MILLRACE_MODEL_FOLDER=", image)  # fmt: skip
@@ -158,18 +154,7 @@ def test_what_the_image_says_of_itself(podman: Podman, image: str) -> None:
     told: dict[str, Any] = json.loads(podman("inspect", image))[0]["Config"]
     assert told["User"] == "10001:10001"
     assert set(told["ExposedPorts"]) == {"8000/tcp"}
-    labels = told["Labels"]
-    assert labels["org.opencontainers.image.version"] == __version__
-    assert re.match("[0-9a-f]{40}|unknown", labels["org.opencontainers.image.revision"])
-    file = podman("run", "--rm", "--network", "none", image, "cat", labels["org.millrace.sbom"])
-    parts = json.loads(file)["components"]
-    listed = {part["name"].lower().replace("_", "-"): part["version"] for part in parts}
-    locked = pins(SERVING / "requirements.txt")
-    assert listed.items() <= locked.items()
-    text = (SERVING / "requirements.txt").read_text()
-    everywhere = set(re.findall(r"^([\w.-]+)==\S+ \\$", text, re.M))  # not those with a marker
-    assert len(everywhere) > 50
-    assert everywhere <= listed.keys()
+    says_what_it_holds(podman, image, SERVING)
 
 
 def test_the_image_is_small_and_has_no_tools_and_no_airflow(podman: Podman, image: str) -> None:
@@ -195,26 +180,39 @@ def test_an_image_that_cannot_be_built_says_what_to_do(podman: Podman, tmp_path:
     assert shutil.which("podman")
 
 
+def test_an_upload_is_prepared_by_the_function_in_its_image(
+    podman: Podman, on_upload: str, lake: Lake, everything: Callable[[str], list[str]]
+) -> None:
+    with function(podman, on_upload, lake) as running_function:
+        event = notification(record(lake.deliver(f"orchard/{DAY}/rows.csv")))
+        kind, answer = running_function.invoke(event)
+        assert (kind, answer["prepared"]) == ("response", [f"orchard/{DAY}"])
+        bad = notification(
+            record(lake.deliver("orchard/2026-01-01/rows.csv", "tree,height\n1,2\n"))
+        )
+        assert running_function.invoke(bad)[0] == "error"
+        assert "no such column" in running_function.log()
+    assert lake.published(f"orchard/{DAY}") == everything(f"orchard/{DAY}")
+    manifest = require_published(lake.store, Place("processed", "orchard", DAY), "-").manifest
+    assert manifest.code == code_fingerprint(), "the DAG finds its work done"
+    assert manifest.git_commit == revision_of(podman, on_upload) != "unknown"
+
+
+def test_what_the_image_of_the_function_says_of_itself(podman: Podman, on_upload: str) -> None:
+    of_the_base = ("pip", "awslambdaric", "simplejson", "snapshot-restore-py")
+    says_what_it_holds(podman, on_upload, PROJECT / "include" / "lambda", *of_the_base)
+    absent = "for tool in gcc git curl uv; do command -v $tool; done; true"
+    done = podman("run", "--rm", "--network", "none", "--entrypoint", "sh", on_upload, "-c", absent)
+    assert done == ""
+
+
 @pytest.fixture(scope="module")
-def compose(podman: Podman, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+def compose(podman: Podman, tmp_path_factory: pytest.TempPathFactory) -> Compose:
     """docker-compose with all images that docker-compose.yaml names, as far as they can be had."""
-    if os.environ.get("MILLRACE_TEST_STACK") != "yes":
-        pytest.skip("builds Airflow's image and runs the stack, 6 to 10 minutes, where"
-                    " MILLRACE_TEST_STACK is yes")  # fmt: skip
-    options = build_options(podman.environment)
-    done = podman.run("scripts/images.sh", BUILD_OPTIONS=options)
-    assert done.returncode == 0, done.stderr[-3000:]
-    tags = [part for name in stand_in_images() for part in ("--tag", name)]
-    base = f"BASE={base_of(PROJECT / 'Dockerfile')}"
-    podman("build", "--format", "docker", *options.split(), "--build-arg", base, *tags, STANDINS)
-    yield Compose(podman, tmp_path_factory.mktemp("compose"))
-    podman(
-        "rmi",
-        "--force",
-        "--ignore",
-        *stand_in_images(),
-        f"localhost/millrace-airflow:{__version__}",
-    )
+    for name in ("airflow", "service"):
+        built(podman, name)
+    stand_in(podman, STANDINS, *stand_in_images())
+    return Compose(podman, tmp_path_factory.mktemp("compose"))
 
 
 def test_nothing_starts_without_its_secrets(compose: Compose) -> None:
@@ -230,40 +228,38 @@ def test_a_pipeline_runs_on_a_celery_worker_and_its_champion_answers(
 ) -> None:
     with compose.up():
         try:
-            until(lambda: not late(compose), seconds=300)
-            deliver(compose, tmp_path)
-            api = AirflowApi(
-                compose.url("AIRFLOW"), "admin", compose.variables["MILLRACE_ADMIN_PASSWORD"]
-            )
-            api.wait_for_dags(["titanic"])
-            api.unpause("titanic")
-            run = api.trigger("titanic", {"partition": PARTITION})
-            assert api.wait("titanic", run, 600)["state"] == "success"
-            until(lambda: is_ready(compose.url("SERVICE")))
-            model = requests.get(f"{compose.url('SERVICE')}/titanic/model", timeout=10).json()
-            answer = requests.post(
-                f"{compose.url('SERVICE')}/titanic/predict", json=model["example"], timeout=10
-            )
-            assert answer.json()["version"] == model["version"]
+            s3 = compose.lake()
+            write_sample("titanic", tmp_path)
+            s3.upload_file(tmp_path / "train.csv", "lake", f"raw/titanic/{PARTITION}/train.csv")
+            run_titanic(compose)
+            manifest = s3.get_object(Bucket="lake", Key=f"processed/titanic/{PARTITION}/{MANIFEST}")
+            commit = json.loads(manifest["Body"].read())["git_commit"]
+            assert commit == revision_of(podman, f"localhost/millrace-airflow:{__version__}")
             assert "execute_workload" in podman("logs", compose.container("worker"))
+            answers_for_titanic(compose.url("SERVICE"))
+            until(lambda: set(compose.health().values()) == {"healthy"}, seconds=120)
         except BaseException:
-            print(compose.logs())
+            print(compose.health(), compose.logs())
             raise
     assert "millrace-test" not in podman("ps", "--all", "--format", "{{.Names}}")
 
 
-def late(compose: Compose) -> set[str]:
-    """Services that are not healthy; the model service has no model yet."""
-    return {name for name, state in compose.health().items() if state != "healthy"} - {"service"}
+def run_titanic(compose: Compose) -> None:
+    """Start a run as soon as Airflow answers, and wait for its end."""
+    until(lambda: answers(f"{compose.url('AIRFLOW')}/api/v2/version"), seconds=180)
+    api = compose.airflow()
+    api.wait_for_dags(["titanic"])
+    api.unpause("titanic")
+    run = api.trigger("titanic", {"partition": PARTITION})
+    assert api.wait("titanic", run, 600)["state"] == "success"
 
 
-def deliver(compose: Compose, folder: Path) -> None:
-    """Put the sample of titanic into the lake as anybody would, by a client of S3."""
-    write_sample("titanic", folder)
-    s3 = boto3.client(
-        "s3", endpoint_url=compose.url("STORE"), region_name="us-east-1",
-        aws_access_key_id=compose.variables["MILLRACE_STORE_KEY"],
-        aws_secret_access_key=compose.variables["MILLRACE_STORE_SECRET"],
-    )  # fmt: skip
-    for file in (path for path in folder.rglob("*") if path.is_file()):
-        s3.upload_file(str(file), "lake", f"raw/titanic/{PARTITION}/{file.name}")
+def answers_for_titanic(url: str) -> None:
+    """The new champion answers programs and people."""
+    until(lambda: is_ready(url))
+    model = requests.get(f"{url}/titanic/model", timeout=10).json()
+    answer = requests.post(f"{url}/titanic/predict", json=model["example"], timeout=10).json()
+    assert answer["version"] == model["version"]
+    assert '<a href="titanic/">' in requests.get(f"{url}/ui/", timeout=10).text
+    page = requests.get(f"{url}/ui/titanic/", timeout=60).text
+    assert "<title>Would this passenger have survived?</title>" in page

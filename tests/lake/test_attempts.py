@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import resource
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -391,14 +393,30 @@ class TestAbandonedAttempts:
 
 
 class TestProvenance:
-    def test_outside_git_the_commit_is_unknown(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("told", "known"), [(None, "unknown"), ("", "unknown"), ("abc+changes", "abc+changes")]
+    )
+    def test_outside_git_the_commit_is_what_the_environment_says(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None, known: str
     ) -> None:
         monkeypatch.setattr(code, "PROJECT", tmp_path)
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-        assert git_commit.__wrapped__() == "unknown"
+        monkeypatch.delenv("MILLRACE_REVISION", raising=False)
+        if told is not None:
+            monkeypatch.setenv("MILLRACE_REVISION", told)
+        assert git_commit.__wrapped__() == known
         monkeypatch.setenv("PATH", "")
-        assert git_commit.__wrapped__() == "unknown"
+        assert git_commit.__wrapped__() == known
+
+    def test_in_git_the_commit_is_that_of_the_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for words in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit",
+                       "-q", "--allow-empty", "-m", "one"]):  # fmt: skip
+            subprocess.run(["git", "-C", tmp_path, *words], check=True)
+        monkeypatch.setattr(code, "PROJECT", tmp_path)
+        monkeypatch.setenv("MILLRACE_REVISION", "another")
+        assert re.fullmatch("[0-9a-f]{40}", git_commit.__wrapped__())
 
     def test_the_code_fingerprint_follows_scripts_and_pages(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,7 +1,7 @@
 """The function as its image has it: these packages, these files, Lambda's own runtime client.
 
-The image cannot be built without its base, so its files are laid out in a folder as the Dockerfile
-says, and run in an environment that has its requirements and nothing else.
+Without containers: its files are laid out in a folder as the Dockerfile says, and run in an
+environment that has its requirements and nothing else. tests/containers builds the image.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,15 @@ class Rows:
 
 
 class Clients:
-    """The clients of one data set in the newest partition of a lake."""
+    """The clients of one data set in the newest partition of a lake.
 
-    def __init__(self, store: Store, dataset: str) -> None:
-        self.store, self.dataset = store, dataset
+    Args:
+        opened: opens the lake. Each partition is read through a store of its own, whose copies of
+            files on S3 go with it: neither who was erased nor old partitions stay on this disk.
+    """
+
+    def __init__(self, opened: Callable[[], Store], dataset: str) -> None:
+        self.opened, self.store, self.dataset = opened, opened(), dataset
         self._known: dict[str, tuple[float, Rows | None]] = {}
         self._looking = threading.Lock()
 
@@ -98,7 +103,7 @@ class Clients:
                 return present
             found = self._published(area, name)
             if found is None or present is None or found.manifest != present.published.manifest:
-                present = Rows(found, folder) if found else None
+                present = Rows(replace(found, store=self.opened()), folder) if found else None
             self._known[area] = (time.monotonic(), present)
             return present
 
@@ -112,14 +117,11 @@ class Clients:
 
 def clients_of(lake: str | None, dataset: str) -> Clients | None:
     """The clients of a data set, None where no lake is named."""
-    store = store_of(lake)
-    return Clients(store, dataset) if store else None
+    return Clients(partial(store_of, lake), dataset) if lake else None
 
 
-def store_of(lake: str | None) -> Store | None:
+def store_of(lake: str) -> Store:
     """The lake for reading; on S3 with the rights of the process."""
-    if not lake:
-        return None
     if not lake.startswith("s3://"):
         return open_store(lake)
     import boto3

@@ -51,7 +51,8 @@ class Eye:
     """What turns a picture into the record that the model takes."""
 
     def __init__(self, service: Answering, dataset: str, lake: str | None) -> None:
-        self.service, self.dataset, self.store = service, dataset, store_of(lake)
+        self.service, self.dataset = service, dataset
+        self.store = store_of(lake) if lake else None
 
     async def record(self, path: str | None) -> Mapping[str, Any]:
         """The principal components of a picture.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import subprocess
 
 from millrace.settings import PROJECT
@@ -36,12 +37,15 @@ def code_fingerprint() -> str:
 
 @functools.cache
 def git_commit() -> str:
-    """The commit of the project, `+changes` where files differ from it, `unknown` outside git."""
+    """The commit of the project, `+changes` where files differ from it.
+
+    Outside git, as in an image, MILLRACE_REVISION says it; `unknown` where it is not set.
+    """
     try:
         answer = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],  # noqa: S607
             cwd=PROJECT, capture_output=True, text=True, timeout=10, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return os.environ.get("MILLRACE_REVISION") or "unknown"
     return answer.stdout.strip()

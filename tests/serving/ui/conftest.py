@@ -9,25 +9,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
+
+from millrace import card
+from millrace.card import card_of
+from millrace.steps.evaluate import evaluate
+from millrace.steps.run import Run
+from millrace.steps.split_components import split_components
+from millrace.steps.train import train, transform
+from millrace.tracking.registry import content_hash
+from millrace.training import MODEL, unpacked
+from serving.sources import BUNDLE, SOURCE
+from tests.photos import computed, deliver, photo_run, photo_spec, publish_features
 
 PAGE = {"kind": "verdict", "title": "Will this member leave?", "positive": "Leaves",
         "negative": "Stays", "good": "negative", "changeable": ["fee", "club"]}  # fmt: skip
 SEEN = {"fee": {"low": 5.5, "high": 49.5, "whole": False},
         "visits": {"low": 0.0, "high": 30.0, "whole": True}}  # fmt: skip
+PICTURE = "Picture, JPEG or PNG"  # the label of the place for one
 Shown = Callable[..., tuple[TestClient, Any]]
 
 
 def with_page(folder: Path, **changes: Any) -> None:
     """Change the page of a baked club, and say where its numbers were seen."""
-    path = folder / "club" / "card.json"
-    card = json.loads(path.read_text())
-    card["page"] = PAGE | changes
-    for field in card["fields"]:
+    path = folder / "club" / card.FILE
+    told = json.loads(path.read_text())
+    told["page"] = PAGE | changes
+    for field in told["fields"]:
         if field["name"] in SEEN:
             field["observed"] = SEEN[field["name"]]
-    path.write_text(json.dumps(card))
+    path.write_text(json.dumps(told))
 
 
 @pytest.fixture
@@ -48,7 +61,7 @@ def shown(serve: Shown, club: Path) -> tuple[TestClient, Any]:
 class Pressed:
     """A page as a browser has it: its inputs, and its buttons."""
 
-    def __init__(self, client: TestClient, dataset: str = "club") -> None:
+    def __init__(self, client: httpx2.Client, dataset: str = "club") -> None:
         self.client, self.place = client, f"/ui/{dataset}/"
         self.document = client.get(self.place).text
         found = re.search(r"window\.gradio_config = (\{.*?\});</script>", self.document)
@@ -85,3 +98,39 @@ class Pressed:
 def page(shown: tuple[TestClient, Any]) -> Pressed:
     """The page of the club."""
     return Pressed(shown[0])
+
+
+@pytest.fixture(scope="package")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    """A run over drawn photos, and a folder with its model as an image holds it."""
+    spec = photo_spec(candidates={"plain": photo_spec().candidates["plain"]})
+    run = photo_run(tmp_path_factory.mktemp("drawn"), spec)
+    deliver(run, views=4)
+    publish_features(run, computed(run, run.settings.home / "cache" / "networks"))
+    for candidate in split_components(run):
+        train(run, candidate).do_here()
+        transform(run, candidate).do_here()
+    evaluate(run)
+    folder = tmp_path_factory.mktemp("baked")
+    target = folder / "photos"
+    with unpacked(run.published("models", "plain", "train").path(MODEL)) as bundle:
+        shutil.copytree(bundle, target / BUNDLE)
+    state = json.loads((target / BUNDLE / "transformation.json").read_text())
+    summary = run.published("reports", "evaluation", "evaluate").json("summary.json")
+    told = card_of(spec, None, state, summary, {}, [])
+    (target / card.FILE).write_text(json.dumps(told))
+    facts = {"version": "1", "content": content_hash(target / BUNDLE)}
+    (target / SOURCE).write_text(json.dumps(facts))
+    return run, folder
+
+
+def a_photo(run: Run) -> Path:
+    """One of the photos that were drawn."""
+    return min(Path(run.store.uri(str(run.place("raw")))).glob("images/Tomato/*.jpg"))
+
+
+def sent(client: httpx2.Client, content: bytes, name: str = "photo.jpg") -> Any:
+    """A picture as the browser sends it before the button is pressed."""
+    answer = client.post("/ui/photos/gradio_api/upload", files={"files": (name, content)})
+    assert answer.status_code == 200, answer.text
+    return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from millrace.lake import Place, Store, open_store, publish
 from serving.ui import clients as clients_module
 from serving.ui.clients import Clients, as_record
+from tests.lake.s3 import new_root, s3_client, s3_server
 from tests.serving.ui.conftest import Pressed, Shown, with_page
 from tests.tracking.made_up import PLANTED
 
@@ -64,7 +66,7 @@ def desk(serve: Shown, club: Path, store: Store) -> Pressed:
 
 
 def test_any_member_is_found_with_what_the_lake_holds(store: Store) -> None:
-    features = Clients(store, "club").features()
+    features = Clients(lambda: store, "club").features()
     assert features is not None and features.partition == DAY
     for member in (MEMBERS[0], MEMBERS[5], MEMBERS[20], MEMBERS[-1]):
         wanted = {name: member[name] for name in ("visits", "fee", "club")}
@@ -76,21 +78,49 @@ def test_any_member_is_found_with_what_the_lake_holds(store: Store) -> None:
 def test_the_newest_partition_counts(store: Store) -> None:
     publish_members(store, MEMBERS[:3], day="2026-03-02")
     publish_members(store, MEMBERS[:5], day="2026-02-28")
-    scores = Clients(store, "club").scores()
+    scores = Clients(lambda: store, "club").scores()
     assert scores is not None
     assert (scores.partition, len(scores.probability), scores.model) == ("2026-03-02", 3, "club 1")
-    assert Clients(store, "other").features() is Clients(store, "other").scores() is None
+    other = Clients(lambda: store, "other")
+    assert other.features() is other.scores() is None
 
 
 def test_who_is_erased_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients_module, "LOOK", 0.0)
-    found = Clients(store, "club")
+    found = Clients(lambda: store, "club")
     before = found.features()
     assert before is not None and found.features() is before, "read once while nothing changes"
     assert before.row("100", ["club"]) is not None
     publish_members(store, MEMBERS[1:])
     after = found.features()
     assert after is not None and after.row("100", ["club"]) is None
+
+
+def test_a_lake_on_s3_serves_as_well_and_leaves_nobody_on_this_disk(
+    serve: Shown, club: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients_module, "LOOK", 0.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with_page(club, kind="dashboard")
+    with s3_server() as endpoint:
+        for name, value in (("ENDPOINT_URL", endpoint), ("DEFAULT_REGION", "us-east-1"),
+                            ("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):  # fmt: skip
+            monkeypatch.setenv(f"AWS_{name}", value)
+        store = open_store(new_root(), s3_client(endpoint))
+        publish_members(store)
+        client, _ = serve(folder=club, pages=True, pages_lake=store.root)
+        page = Pressed(client)
+        answer, place, *_ = page.press("Look up", Client="133")
+        said = client.post("/club/predict", json=member(133)).json()
+        assert f"<strong>{100 * said['probability']:.1f} %</strong>" in answer
+        assert "of 40 scored clients" in place
+        copied = set(tmp_path.rglob("millrace-read-*/**/*.parquet"))
+        assert len(copied) == 3
+        publish_members(store, [each for each in MEMBERS if each["_row_id"] != 133])
+        answer, *_ = page.press("Look up", Client="133")
+        assert "There is no such client" in answer
+        assert "of 39 scored clients" in page.press("Look up", Client="120")[1]
+        assert not copied & set(tmp_path.rglob("*.parquet")), "the copies went with the client"
 
 
 def test_what_is_missing_is_left_out_of_a_request() -> None:
