@@ -18,6 +18,7 @@ from millrace.aws import ecs
 from millrace.aws.errors import AwsBusy, aws_calls
 from millrace.aws.remedies import remedy_of
 from millrace.errors import MillraceError
+from millrace.infrastructure.account import client_of
 from millrace.jobs.ecs_rollback import EcsRollback
 from millrace.jobs.ecs_service import EcsDeployment
 from millrace.jobs.foreground import follow
@@ -163,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings.from_environment()
         region = settings.ecs_target().region
         with aws_calls(f"redeploying {image}"):
-            Redeployment(settings, image, lambda name: _client(name, region), _tell).carry_out()
+            Redeployment(settings, image, lambda name: client_of(name, region), _tell).carry_out()
     except (MillraceError, AwsBusy) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -172,13 +173,6 @@ def main(arguments: list[str] | None = None) -> int:
               file=sys.stderr)  # fmt: skip
         return 130
     return 0
-
-
-def _client(service: str, region: str) -> Any:
-    """By the credentials of the environment, as for the other commands of the account."""
-    import boto3
-
-    return boto3.client(service, region_name=region)
 
 
 def _tell(line: str) -> None:

@@ -51,6 +51,13 @@ def open_account(environment: Mapping[str, str] = os.environ) -> Account:
     return Account(identity["Account"], identity["Arn"], region, client)
 
 
+def client_of(service: str, region: str) -> Any:
+    """boto3's client of a service, by the credentials of the environment."""
+    import boto3
+
+    return boto3.client(service, region_name=region)
+
+
 def _allowed(region: str | None) -> str:
     choice = f"one of {', '.join(sorted(EU_REGIONS))}"
     if not region:
