@@ -37,10 +37,11 @@ class Podman:
     """Podman over a folder of its own.
 
     Args:
-        folder: for configuration and what runs; the images stand in the cache.
+        folder: for configuration and what runs.
+        images: where the images stand.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, images: Path = CACHE / "storage") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         configuration, storage = folder / "containers.conf", folder / "storage.conf"
         configuration.write_text(
@@ -48,8 +49,7 @@ class Podman:
             'default_ulimits=["nofile=20000:20000","nproc=4096:4096"]\n'
         )
         storage.write_text(
-            f'[storage]\ndriver="overlay"\ngraphroot="{CACHE / "storage"}"\n'
-            f'runroot="{folder / "run"}"\n'
+            f'[storage]\ndriver="overlay"\ngraphroot="{images}"\nrunroot="{folder / "run"}"\n'
         )
         self.environment = {
             **os.environ,

@@ -1,4 +1,7 @@
-"""`make push` to registries that run here: a dated tag that stays, and `latest` that moves."""
+"""`make push` to registries that run here: a dated tag that stays, and `latest` that moves.
+
+With a storage of its own, beside the tests that build the images.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,13 @@ def registry(folder: Path, *, readonly: bool = False) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture
+def podman(tmp_path: Path) -> Podman:
+    """Podman without an image."""
+    installed()
+    return Podman(tmp_path / "podman", tmp_path / "images")
 
 
 @pytest.fixture
