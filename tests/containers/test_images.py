@@ -1,6 +1,6 @@
 """The images, built and run by podman: the service and the function alone, and the whole stack.
 
-Everything that needs podman stands in this file: tests run side by side, one file a process.
+Everything that uses these images stands in this file: tests run side by side, one file a process.
 """
 
 from __future__ import annotations

@@ -32,9 +32,15 @@ def test_health_names_the_models(good: TestClient, baked: Path) -> None:
     said = good.get("/")
     source = json.loads((baked / "good" / "club" / "source.json").read_text())
     assert said.status_code == 200
+    assert said.json()["release"] is None
     model = said.json()["models"]["club"]
     assert model.pop("loaded_seconds") >= 0
     assert model == {"version": "1", "content": source["content"], "source": "image"}
+
+
+def test_health_names_the_release_that_the_container_is_told(serve: Serve, baked: Path) -> None:
+    client, _ = serve(folder=baked / "good", release="2026-11-29--20-55-18")
+    assert client.get("/").json()["release"] == "2026-11-29--20-55-18"
 
 
 def test_health_is_503_while_a_model_is_missing(serve: Serve, baked: Path) -> None:

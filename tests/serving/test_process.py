@@ -102,9 +102,9 @@ def test_settings() -> None:
     assert (found.mlflow_uri, found.folder, found.lake) == ("http://mlflow:5000", None, None)
     assert not found.others
     found = ServiceSettings.from_environment(
-        {"MILLRACE_MODELS": "*,gym=3", "MILLRACE_MODEL_FOLDER": "x"}
+        {"MILLRACE_MODELS": "*,gym=3", "MILLRACE_MODEL_FOLDER": "x", "MILLRACE_RELEASE": "1f0c2ab"}
     )
-    assert (found.models, found.others) == ({"gym": 3}, True)
+    assert (found.models, found.others, found.release) == ({"gym": 3}, True, "1f0c2ab")
     with pytest.raises(SettingsError, match="MILLRACE_SERVICE_BODY"):
         ServiceSettings.from_environment(
             {"MILLRACE_SERVICE_BODY": "-1", "MILLRACE_MODEL_FOLDER": "x"}
