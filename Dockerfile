@@ -6,36 +6,40 @@
 #   docker buildx imagetools inspect docker.io/library/python:3.12.12-slim-bookworm
 ARG BASE=docker.io/library/python:3.12.12-slim-bookworm
 
+FROM ${BASE} AS build
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
+# The system's certificates, so that a company's own reach the package managers.
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    UV_LINK_MODE=copy
+RUN python -m pip install --quiet --no-cache-dir --disable-pip-version-check uv==0.13.9
+COPY requirements-containers.txt /requirements.txt
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv venv --quiet --python /usr/local/bin/python /opt/venv \
+    && uv pip sync --quiet --python /opt/venv/bin/python --require-hashes /requirements.txt \
+    # the libraries' own tests
+    && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
+    && uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment --output-reproducible \
+        --output-file /opt/venv/sbom.cdx.json /opt/venv/bin/python \
+    && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv
+COPY dags /app/dags
+COPY plugins /app/plugins
+COPY include /app/include
+RUN python -m compileall -q /app
+
 FROM ${BASE}
 # LightGBM's wheel expects the system's OpenMP. Its version is that of the base's Debian release.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/*
-# One step, with the system's certificates (a company's own are among them): no tool stays behind.
-COPY requirements-containers.txt /opt/requirements.txt
-ARG PIP_INDEX_URL
-ARG UV_DEFAULT_INDEX
-RUN --mount=type=cache,target=/root/.cache/uv \
-    export PIP_CERT=/etc/ssl/certs/ca-certificates.crt SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
-        UV_LINK_MODE=copy PATH="/tmp/uv/bin:$PATH" \
-    && python -m pip install --quiet --no-cache-dir --disable-pip-version-check --target /tmp/uv uv==0.13.9 \
-    && uv venv --quiet --python /usr/local/bin/python /opt/venv \
-    && uv pip sync --quiet --python /opt/venv/bin/python --require-hashes /opt/requirements.txt \
-    # the libraries' own tests
-    && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
-    && uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment --output-reproducible \
-        --output-file /opt/venv/sbom.cdx.json /opt/venv/bin/python \
-    && rm -rf /tmp/uv \
-    && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv
 # What is written: task logs, and the home of what does not belong into the lake. Both are volumes, and
 # a volume takes its first owner from here. The configuration is all in variables.
 RUN install --directory --owner 10001 --group 10001 /opt/airflow /opt/airflow/logs /opt/airflow/home \
     && touch /opt/airflow/airflow.cfg
-COPY dags /app/dags
-COPY plugins /app/plugins
-COPY include /app/include
-RUN python -m compileall -q /app
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/app/plugins \

@@ -39,9 +39,12 @@ class Podman:
     Args:
         folder: for configuration and what runs.
         images: where the images stand.
+        driver: how; `vfs` is slow with large ones, but mounts nothing that would have to be undone.
     """
 
-    def __init__(self, folder: Path, images: Path = CACHE / "storage") -> None:
+    def __init__(
+        self, folder: Path, images: Path = CACHE / "storage", driver: str = "overlay"
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         configuration, storage = folder / "containers.conf", folder / "storage.conf"
         configuration.write_text(
@@ -49,7 +52,7 @@ class Podman:
             'default_ulimits=["nofile=20000:20000","nproc=4096:4096"]\n'
         )
         storage.write_text(
-            f'[storage]\ndriver="overlay"\ngraphroot="{images}"\nrunroot="{folder / "run"}"\n'
+            f'[storage]\ndriver="{driver}"\ngraphroot="{images}"\nrunroot="{folder / "run"}"\n'
         )
         self.environment = {
             **os.environ,

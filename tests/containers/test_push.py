@@ -48,7 +48,7 @@ def registry(folder: Path, *, readonly: bool = False) -> Iterator[str]:
 def podman(tmp_path: Path) -> Podman:
     """Podman without an image."""
     installed()
-    return Podman(tmp_path / "podman", tmp_path / "images")
+    return Podman(tmp_path / "podman", tmp_path / "images", "vfs")
 
 
 @pytest.fixture
