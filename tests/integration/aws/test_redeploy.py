@@ -14,7 +14,6 @@ from millrace import redeploy
 from millrace.jobs import ecs_service
 from millrace.settings import PROJECT
 from millrace.steps.deploy import update
-from millrace.steps.verify import Patience
 from tests.integration.aws.double import REMOTE, Ground
 from tests.integration.aws.in_task import deferral_of, task_of
 from tests.integration.aws.service import CLUSTER, IMAGE
@@ -36,7 +35,6 @@ def ground(aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     """A service, and the settings and credentials of a person who may redeploy it."""
     made = Ground(aws, tmp_path)
     monkeypatch.setattr(ecs_service, "CATCHING_UP", 0.0)
-    monkeypatch.setattr(redeploy, "Patience", lambda: Patience(seconds=8, pause=0.1))
     told = {
         **aws.environment(), "MILLRACE_HOME": str(tmp_path / "home"),
         "MILLRACE_AWS_REGION": aws.region, "MILLRACE_ECS_CLUSTER": CLUSTER,
