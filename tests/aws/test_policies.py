@@ -17,6 +17,7 @@ VALUES = {
     "MetricsNamespace": "Millrace", "EventsQueue": "millrace-uploads",
     "ImageAccount": "492215442770", "FunctionName": "millrace-preprocess",
     "FailuresQueue": "millrace-failures", "ServiceRepository": "millrace/service",
+    "OnUploadRepository": "millrace/on-upload",
     "AthenaWorkgroup": "features", "AthenaDatabase": "millrace",
     "EmrJobRole": "arn:aws:iam::123456789012:role/spark",
     "EmrServiceRole": "arn:aws:iam::123456789012:role/clusters",
@@ -42,6 +43,7 @@ WHOLE_SERVICE = {
     ("sagemaker", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker", "WriteMetrics"): "metrics have no resource; the namespace is restricted",
     ("service-start", "GetImageToken"): "the token is one for the whole registry",
+    ("push", "GetImageToken"): "the token is one for the whole registry",
     ("sagemaker-network", "SeeNetwork"): "EC2's descriptions have no resource",
 }
 SERVICES = {"elasticmapreduce": "emr"}  # prefix of a right: botocore's name of the service
