@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.integration.waiting import standing
 
 from millrace.airflow_api import AirflowApi
 from millrace.settings import PROJECT, Settings
@@ -147,7 +148,8 @@ def test_a_task_outlives_its_scheduler(stack: Stack, api: AirflowApi) -> None:
         )
     )
     os.kill(stack.pids()["scheduler"], signal.SIGKILL)
-    assert api.wait("stack_probe", run, 90)["state"] == "success"
+    ended = api.wait("stack_probe", run, 90)
+    assert ended["state"] == "success", standing(stack)
     assert api.task_instances("stack_probe", run)[0]["try_number"] == 1
     until(stack.is_up)
 
