@@ -60,8 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("deploy", "destroy"):
         command = commands.add_parser(name)
-        command.add_argument("--template", default=MAIN, choices=TEMPLATES, help="what it is of")
-        command.add_argument("--stack", type=_stack, help="name of the stack")
+        command.add_argument(
+            "--template", default=MAIN, choices=TEMPLATES, help="its file in include/cloudformation"
+        )
+        command.add_argument(
+            "--stack", type=_stack, help=f"its name ({MAIN}, or {MAIN}-<template> for another)"
+        )
         if name == "deploy":
             command.add_argument("--yes", action="store_true", help="do not ask")
             command.add_argument("values", nargs="*", metavar="Parameter=value", type=_value)

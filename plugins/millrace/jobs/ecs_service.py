@@ -166,7 +166,7 @@ class EcsDeployment:
         """Where the revision of a job stands in its service.
 
         A circuit breaker's way back is the old revision, complete and steady: what counts is which
-        revision it is that is steady.
+        revision it is that is steady. A way back that fails as well is an end too.
         """
         mine = ecs.deployment_of(service, job.id)
         settled = ecs.is_settled(service)
