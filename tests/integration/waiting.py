@@ -43,16 +43,24 @@ def finished(stack: Stack, dag_id: str, run_id: str) -> dict[str, Any]:
 
 
 def standing(stack: Stack) -> str:
-    """Every run, every task that is not done, and the ends of the components' logs."""
+    """Every run, every task that is not done, and the ends of its log and of the components'."""
     every = "~"  # Airflow's API takes it for all DAGs, and all runs
     runs = [f"{run['dag_id']} {run['dag_run_id']}: {run['state']}" for run in stack.api.runs(every)]
     tasks = [
-        f"{task['dag_id']}.{task['task_id']} of {task['dag_run_id']}: {task['state']},"
-        f" try {task['try_number']}"
+        _told(stack, task)
         for task in stack.api.task_instances(every, every)
         if task["state"] not in ("success", "skipped")
     ]
     return "\n".join(["runs", *runs, "tasks", *tasks, *(_end(stack, name) for name in COMPONENTS)])
+
+
+def _told(stack: Stack, task: dict[str, Any]) -> str:
+    names = [task[name] for name in ("dag_id", "dag_run_id", "task_id")]
+    attempt = f"{' '.join(names)}: {task['state']}, try {task['try_number']}"
+    if task["state"] != "failed":
+        return attempt
+    log = stack.api.log(*names, task["try_number"], task["map_index"])
+    return "\n".join([attempt, *log.splitlines()[-LINES:]])
 
 
 def _end(stack: Stack, name: str) -> str:

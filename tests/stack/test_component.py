@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from millrace.settings import PROJECT
-from millrace.stack.component import MARK, NAME, processes
+from millrace.stack.component import LOG_LIMIT, MARK, NAME, processes
 
 # A leader with an idle child and a child that has a child of its own, as a worker with a task.
 LEADER = """
@@ -52,8 +52,8 @@ def leader(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     started.wait()
 
 
-def succeed(home: Path, name: str) -> str:
-    command = [sys.executable, "-m", "millrace.stack.component", "echo", "started"]
+def succeed(home: Path, name: str, *options: str) -> str:
+    command = [sys.executable, "-m", "millrace.stack.component", *options, "echo", "started"]
     return subprocess.run(
         command, env=environment(home, name), text=True, capture_output=True, check=True, timeout=20
     ).stdout
@@ -88,3 +88,19 @@ def test_another_component_and_another_home_are_left_alone(
     assert succeed(tmp_path, "triggerer") == "started\n"
     assert succeed(tmp_path / "other", "scheduler") == "started\n"
     assert {"sleep 61", "sleep 63"} <= running(tmp_path).keys()
+
+
+def test_a_log_of_its_own_goes_on_where_it_ended(tmp_path: Path) -> None:
+    log = tmp_path / "scheduler.log"
+    for expected in ("started\n", "started\nstarted\n"):
+        assert succeed(tmp_path, "scheduler", "--log", str(log)) == ""
+        assert log.read_text() == expected
+    assert list(tmp_path.iterdir()) == [log]
+
+
+def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
+    log = tmp_path / "scheduler.log"
+    log.write_bytes(b"x" * (LOG_LIMIT + 1))
+    succeed(tmp_path, "scheduler", "--log", str(log))
+    assert log.read_text() == "started\n"
+    assert (tmp_path / "scheduler.log.1").stat().st_size == LOG_LIMIT + 1

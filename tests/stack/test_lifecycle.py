@@ -35,7 +35,9 @@ def stack_probe():
     @task
     def report(params):
         print("tracking at", os.environ["MLFLOW_TRACKING_URI"], flush=True)
-        time.sleep(params["seconds"])
+        for second in range(params["seconds"]):
+            print("second", second, flush=True)
+            time.sleep(1)
         return {"home": os.environ["MILLRACE_HOME"]}
     report()
 
@@ -151,6 +153,7 @@ def test_a_task_outlives_its_scheduler(stack: Stack, api: AirflowApi) -> None:
     ended = api.wait("stack_probe", run, 90)
     assert ended["state"] == "success", standing(stack)
     assert api.task_instances("stack_probe", run)[0]["try_number"] == 1
+    assert "second 7" in api.log("stack_probe", run, "report", 1)
     until(stack.is_up)
 
 
