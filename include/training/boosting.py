@@ -68,6 +68,9 @@ def train_xgboost(params: dict[str, Any], data: Any, rounds: int, **more: Any) -
     """`xgboost.train`, which names unknown parameters in a warning; here they are an error."""
     import xgboost
 
+    # XGBoost keeps a listener a thread, and gives one only to the thread that imported it first.
+    library = xgboost.core._LIB
+    library.XGBRegisterLogCallback(library.callback)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = xgboost.train(params, data, rounds, **more)

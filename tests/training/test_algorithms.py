@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from skops import io as skops_io
@@ -100,6 +103,14 @@ def test_what_an_algorithm_knows_is_accepted(rows, algorithm, known):
 def test_what_an_algorithm_does_not_know_is_an_error(rows, algorithm):
     with pytest.raises(ValueError, match=rf"{algorithm} has no hyperparameter \['colour'\]"):
         algorithms.fit(algorithm, {"colour": 3}, *rows, 0)
+
+
+def test_a_hyperparameter_that_is_not_known_is_found_in_any_thread(rows):
+    """XGBoost names it only to the thread that imported it first: this one, at the latest."""
+    importlib.import_module("xgboost")
+    with ThreadPoolExecutor(1) as thread:
+        found = thread.submit(algorithms.fit, "xgboost", {"colour": 3}, *rows, 0).exception()
+    assert "xgboost has no hyperparameter ['colour']" in str(found)
 
 
 def test_the_callers_hyperparameters_stay_as_they_are(rows):
