@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,11 +246,16 @@ def test_spans_of_time() -> None:
 
 
 def test_progress_speaks_when_the_count_moves(caplog: pytest.LogCaptureFixture) -> None:
-    import time
+    read, counts = threading.Event(), [10, 10, 10, 30, 30]
 
-    counts = iter([10, 10, 10, 30, *[30] * 1000])
-    with caplog.at_level("INFO"), progress.Progress(100, lambda: next(counts), every=0.02):
-        time.sleep(0.3)
+    def count() -> int:
+        if len(counts) > 1:
+            return counts.pop(0)
+        read.set()
+        return counts[0]
+
+    with caplog.at_level("INFO"), progress.Progress(100, count, every=0.02):
+        assert read.wait(30)
     lines = [record.getMessage() for record in caplog.records if "images:" in record.getMessage()]
     assert [line.partition(",")[0] for line in lines] == [
         "images: 10 / 100 (10 %)", "images: 30 / 100 (30 %)", "images: 100 / 100 (100 %)",

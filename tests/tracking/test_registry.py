@@ -355,10 +355,10 @@ def test_a_slow_comparison_does_not_count_against_the_budget_of_mlflow(
     quick = promote_step.transform_locally
 
     def slow(*arguments: Any, **options: Any) -> float:
-        time.sleep(3)
+        time.sleep(7)
         return quick(*arguments, **options)
 
     monkeypatch.setattr(promote_step, "transform_locally", slow)
     run = run_of(GOOD)
-    hasty = dataclasses.replace(run.settings, mlflow_budget=2.0)
+    hasty = dataclasses.replace(run.settings, mlflow_budget=6.0)
     assert promote(dataclasses.replace(run, settings=hasty))["champion"] is True
