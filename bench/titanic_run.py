@@ -20,8 +20,8 @@ from unittest.mock import patch
 from bench.measure import PROJECT, SCRIPTS, BenchmarkError, Comparison, in_turns, load, median
 from bench.measure import run_script as run_child
 
-STEPS = "validate_raw preprocess train transform evaluate log_to_mlflow promote".split()
-TASKS = 8  # of one run: the steps and the sensor
+STEPS = "validate_raw preprocess train transform evaluate explain log_to_mlflow promote".split()
+TASKS = len(STEPS) + 1  # of one run: the steps and the sensor
 TIMEOUT = 300.0
 
 
