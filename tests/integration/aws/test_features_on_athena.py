@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +44,24 @@ VALUES = {
     "EventsQueue": "uploads",
 }  # fmt: skip
 Files = Mapping[str, bytes]
+AT_ONCE = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from sqlglot.dialects import dialect
+
+trie = dialect.new_trie
+dialect.new_trie = lambda *keys: (time.sleep(0.01), trie(*keys))[1]  # the making of a dialect
+
+from tests.integration.aws.standin.statements import parse
+
+def parsed(number):
+    time.sleep(number / 100)
+    ddl = "CREATE EXTERNAL TABLE `t` (`a` int) STORED AS PARQUET LOCATION 's3://bank/t/'"
+    return type(parse(ddl, "millrace")).__name__
+
+with ThreadPoolExecutor(40) as threads:
+    print(*set(threads.map(parsed, range(40))))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +145,13 @@ def features_of(run: Run) -> pa.Table:
 def sample(folder: Path) -> dict[str, bytes]:
     home_credit.write(folder, scale=SCALE)
     return {path.name: path.read_bytes() for path in folder.glob("*.csv")}
+
+
+def test_the_first_statements_of_a_process_may_come_at_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ONCE], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert done.stdout == "CreateTable\n", done.stderr
 
 
 @pytest.mark.parametrize("source", ["bank", "sample"])

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.athena import Athena
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.dialects.hive import Hive
+from sqlglot.dialects.trino import Trino
 from sqlglot.errors import SqlglotError
 
 from tests.integration.aws.standin.jobs import Failed
+
+# The dialects are classes here, never names: a name finds a class that another thread is still
+# making, and with a half-made one sqlglot does not know what it knows otherwise.
 
 UNLOAD = re.compile(
     r"UNLOAD\s*\((?P<query>.*)\)\s*TO\s*'(?P<target>s3://[^']+/)'\s*WITH\s*\((?P<options>[^)]*)\)",
@@ -57,7 +64,7 @@ def parse(text: str, database: str) -> CreateTable | DropTable | Unload:
     try:
         if found := UNLOAD.fullmatch(bare):
             return _unload(found)
-        trees = [tree for tree in sqlglot.parse(bare, dialect="athena") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(bare, dialect=Athena) if tree is not None]
     except SqlglotError as error:
         raise Failed(f"SYNTAX_ERROR: {str(error).splitlines()[0]}") from error
     if len(trees) != 1:
@@ -81,7 +88,7 @@ def _create(tree: exp.Create, database: str) -> CreateTable:
     if not re.fullmatch(r"s3://[^/]+/(.*/)?", uri):
         raise Failed(f"FAILED: LOCATION must be a folder that ends in a slash, not {uri}")
     columns = [
-        (column.name.lower(), column.args["kind"].sql(dialect="hive").lower().replace(" ", ""))
+        (column.name.lower(), column.args["kind"].sql(dialect=Hive).lower().replace(" ", ""))
         for column in tree.this.expressions
     ]
     return CreateTable((table.db or database).lower(), table.name.lower(), columns, uri,
@@ -102,7 +109,7 @@ def _unload(found: re.Match[str]) -> Unload:
         raise Failed(f"the stand-in's Athena writes Parquet only: {found['options']}")
     if options.get("compression", "gzip").upper() not in COMPRESSIONS:
         raise Failed(f"INVALID_PROPERTY: no compression {options['compression']!r}")
-    tree = sqlglot.parse_one(found["query"], dialect="trino")
+    tree = sqlglot.parse_one(found["query"], dialect=Trino)
     own = {part.alias.lower() for part in tree.find_all(exp.CTE)}
     reads = sorted({table.name.lower() for table in tree.find_all(exp.Table)} - own)
-    return Unload(tree.sql(dialect="duckdb", comments=False), reads, found["target"])
+    return Unload(tree.sql(dialect=DuckDB, comments=False), reads, found["target"])
