@@ -28,7 +28,7 @@ class SlowLogs(Simulated):
 
     def logs(self, job: Job, cursor: Mapping[str, Any]) -> Lines:
         self.calls.append("logs")
-        self.go.wait(5)
+        self.go.wait(30)
         return Lines()
 
 
@@ -44,7 +44,7 @@ def test_turns_come_in_order_and_not_faster_than_allowed() -> None:
         await asyncio.gather(*(one(turns, number) for number in range(6)))
         return time.monotonic() - begun
 
-    assert 0.1 <= asyncio.run(all_of_them()) < 0.5
+    assert asyncio.run(all_of_them()) >= 0.1
     assert order == list(range(6))
 
 
@@ -59,7 +59,7 @@ def test_a_turn_that_nobody_waits_for_any_more_is_not_kept() -> None:
         await turns.come()
         return time.monotonic() - begun
 
-    assert asyncio.run(wait_behind_those_who_left()) < 0.5
+    assert asyncio.run(wait_behind_those_who_left()) < 4  # and not 50 turns
 
 
 def test_an_urgent_reading_does_not_wait_behind_the_others() -> None:
@@ -74,7 +74,7 @@ def test_an_urgent_reading_does_not_wait_behind_the_others() -> None:
             each.cancel()
         return took
 
-    assert asyncio.run(read()) < 0.2
+    assert asyncio.run(read()) < 10  # and not behind 60 readings, four a second
 
 
 def test_readings_that_take_long_hold_up_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +85,10 @@ def test_readings_that_take_long_hold_up_no_question(monkeypatch: pytest.MonkeyP
     async def ask() -> tuple[Status | None, Sequence[str]]:
         watch = Watch(service, 0.01)
         reading = [asyncio.create_task(watch.logs(each, {})) for each in JOBS]
-        await asyncio.sleep(0.2)
-        answer, calls = await asyncio.wait_for(watch.status(job), 1), list(service.calls)
+        while service.calls.count("logs") < watch_module.READERS:
+            await asyncio.sleep(0.01)
+        answer, calls = await watch.status(job), list(service.calls)
+        assert not any(each.done() for each in reading)
         service.go.set()
         await asyncio.gather(*reading)
         return answer, calls
@@ -99,6 +101,7 @@ def test_readings_that_take_long_hold_up_no_question(monkeypatch: pytest.MonkeyP
 def test_renewed_credentials_are_taken_up() -> None:
     """A refusal is met by a new client once, before anybody hears of it."""
     refused, fresh = Simulated(), Simulated()
+    fresh.endless = True
     job = fresh.start(Request("sagemaker_training", "millrace-a", {}, 60), 1)
     answer = {"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}
     refused.trouble = [ClientError(answer, "ListTrainingJobs")]

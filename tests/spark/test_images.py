@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zlib
 from typing import Any
 
@@ -171,9 +170,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def test_a_bomb_is_refused_by_its_header() -> None:
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99))
-    started = time.perf_counter()
     assert reason_of(bomb).startswith("too many pixels: 50,000 x 50,000")
-    assert time.perf_counter() - started < 1
 
 
 def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:

@@ -69,7 +69,7 @@ def stack(dags: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
 @pytest.fixture(scope="module")
 def api(stack: Stack) -> AirflowApi:
     client = stack.api
-    client.wait_for_dags(["stack_probe"], timeout=60)
+    client.wait_for_dags(["stack_probe"], timeout=120)
     client.unpause("stack_probe")
     return client
 
@@ -85,7 +85,7 @@ def test_a_run_goes_through_the_scheduler(stack: Stack, api: AirflowApi) -> None
     run = api.trigger("stack_probe")
     states: list[str] = []
     assert (
-        api.wait("stack_probe", run, 60, lambda t: states.append(t["state"]))["state"] == "success"
+        api.wait("stack_probe", run, 120, lambda t: states.append(t["state"]))["state"] == "success"
     )
     assert states[-1] == "success"
     assert api.xcom("stack_probe", run, "report") == {"home": str(stack.home)}
@@ -97,9 +97,9 @@ def test_a_run_goes_through_the_scheduler(stack: Stack, api: AirflowApi) -> None
 def test_the_log_of_a_running_task_can_be_read(api: AirflowApi) -> None:
     run = api.trigger("stack_probe", {"seconds": 6})
     until(lambda: api.task_instances("stack_probe", run)[0]["state"] == "running")
-    until(lambda: "tracking at" in (log := api.log("stack_probe", run, "report", 1)) and log, 15)
+    until(lambda: "tracking at" in (log := api.log("stack_probe", run, "report", 1)) and log)
     assert "Could not read served logs" not in api.log("stack_probe", run, "report", 1)
-    assert api.wait("stack_probe", run, 60)["state"] == "success"
+    assert api.wait("stack_probe", run, 120)["state"] == "success"
 
 
 def test_runs_that_are_started_side_by_side_all_start_once(stack: Stack, api: AirflowApi) -> None:
@@ -137,7 +137,7 @@ def test_everything_listens_on_this_machine_only(stack: Stack) -> None:
 def test_a_killed_component_comes_back(stack: Stack, name: str) -> None:
     killed = stack.pids()[name]
     os.kill(killed, signal.SIGKILL)
-    until(lambda: stack.pids().get(name) not in (None, killed), 15)
+    until(lambda: stack.pids().get(name) not in (None, killed))
     until(lambda: psutil.Process(stack.pids()[name]).children() or name != "mlflow")
     until(stack.is_up)
 
@@ -150,7 +150,7 @@ def test_a_task_outlives_its_scheduler(stack: Stack, api: AirflowApi) -> None:
         )
     )
     os.kill(stack.pids()["scheduler"], signal.SIGKILL)
-    ended = api.wait("stack_probe", run, 90)
+    ended = api.wait("stack_probe", run, 120)
     assert ended["state"] == "success", standing(stack)
     assert api.task_instances("stack_probe", run)[0]["try_number"] == 1
     assert "second 7" in api.log("stack_probe", run, "report", 1)
@@ -208,7 +208,7 @@ def test_an_interrupted_up_leaves_nothing_after_down(
     # A shell without job control starts what it puts into the background deaf to SIGINT.
     hearing = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     up = subprocess.Popen([*command, "up"], env=environment, preexec_fn=hearing)
-    until(lambda: Stack(settings(tmp_path)).pids(), 30)
+    until(lambda: Stack(settings(tmp_path)).pids())
     up.send_signal(number)
     assert up.wait(60) != 0
     if number == signal.SIGKILL:

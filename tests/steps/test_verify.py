@@ -88,7 +88,7 @@ def run(remote: Remote, tmp_path: Path) -> Run:
 
 def test_a_champion_that_is_taken_up_is_verified(remote: Remote, run: Run) -> None:
     remote.champion("2")
-    assert verify(run, PLAN, SOON) == "2"
+    assert verify(run, PLAN, Patience(seconds=60, pause=0.05)) == "2"
 
 
 def test_the_old_version_is_no_success(run: Run) -> None:

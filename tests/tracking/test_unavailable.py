@@ -78,13 +78,13 @@ def waiting(store: Store) -> list[spool.Pending]:
 def test_a_dead_server_is_given_up_within_the_budget_and_the_result_waits(
     home: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     with stub(answers_health=kind == "healthy only") as uri:
         uri = f"http://127.0.0.1:{free_port()}" if kind == "refused" else uri
         run = run_against(uri, home, promote="yes", backfill=True)
         started = time.monotonic()
         assert log_to_mlflow(run) == {"spooled": True}
-        assert time.monotonic() - started < 3.5
+        assert time.monotonic() - started < 20  # and not as long as one request may take
         [entry] = waiting(run.store)
     assert (entry.dataset, entry.partition) == ("club", GOOD)
     assert (entry.promote, entry.backfill) == ("yes", True)

@@ -100,7 +100,8 @@ def updates(aws: StandIn) -> int:
 def test_a_new_version_comes_into_service_and_stays_pinned(ground: Ground) -> None:
     run, plan = ground.run(), ground.plan()
     assert deploy(ground, run, plan) == "2"
-    assert verify(run, plan, SOON) == ground.serves() == ground.runs() == "2"
+    found = verify(run, plan, Patience(seconds=60, pause=0.1))
+    assert found == ground.serves() == ground.runs() == "2"
     answer = ground.ecs.describe_task_definition(taskDefinition=ground.name, include=["TAGS"])
     (container,) = answer["taskDefinition"]["containerDefinitions"]
     assert {"name": "MILLRACE_MODELS", "value": "club=2"} in container["environment"]

@@ -32,7 +32,7 @@ from tests.integration.aws.standin.tryout import (
     wait,
 )
 
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=2)
+ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=30)
 TRAINING_ARN = "arn:aws:sagemaker:eu-west-3:123456789012:training-job"
 WORKER = {
     "Version": "2012-10-17",
@@ -210,7 +210,7 @@ class TestFaults:
     def test_no_answer_in_time(self, aws: StandIn) -> None:
         aws.fault({"fault": "timeout", "service": "s3", "seconds": 3, "times": 1})
         with pytest.raises(ReadTimeoutError):
-            aws.client("s3", config=ONCE).list_buckets()
+            aws.client("s3", config=ONCE.merge(Config(read_timeout=1))).list_buckets()
 
     def test_an_answer_can_be_lost_after_the_job_was_started(self, aws: StandIn) -> None:
         aws.fault({"fault": "lost_answer", "operation": "CreateTrainingJob", "times": 1})
