@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 from millrace.dataset_draft import DraftError, draft_spec
 from millrace.dataset_draft.text import scalar
 from millrace.dataset_draft.values import same_label, words_of
+from millrace.datasets import file as spec_file
 from millrace.datasets import load_spec
-from millrace.datasets.file import SpecFile
 from tests.dataset_draft.sample import written
 
 
 @given(st.text())
 def test_any_text_is_read_back_from_the_yaml(text: str) -> None:
-    from millrace.datasets import file as spec_file
-
     loader = spec_file._Loader(f"{{key: {scalar(text)}, {scalar('x' + text)}: 1}}")
     assert loader.get_single_data() == {"key": text, "x" + text: 1}
 
@@ -77,4 +75,4 @@ def test_whatever_is_drafted_loads_and_fits_its_sample(data: st.DataObject, tmp_
     assert report["passed"]
     assert {*spec.columns, spec.target.column} == {*draft.dialect.header}
     assert len([c for c in spec.columns.values() if c.minimum is not None]) == 0
-    assert SpecFile.read(target).values["target"]["positive"] == spec.target.positive
+    assert spec_file.SpecFile.read(target).values["target"]["positive"] == spec.target.positive

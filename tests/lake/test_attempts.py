@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
-import re
 import resource
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,43 +22,16 @@ from millrace.lake import (
     Place,
     Published,
     Store,
-    code,
     open_store,
     publish,
     read_published,
-    require_published,
 )
 from millrace.lake import attempts as publishing
 from millrace.lake.attempts import ABANDONED_AFTER
-from millrace.lake.code import code_fingerprint, git_commit
-from millrace.lake.manifest import MANIFEST
+from tests.lake.published import PLACE, attempts, once, writes
 from tests.lake.s3 import s3_client
 
 SPAWN = multiprocessing.get_context("spawn")
-PLACE = Place("processed", "club", "2026-03-01", "validated")
-Build = Callable[[Attempt], None]
-
-
-def writes(text: str = "rows", calls: list[int] | None = None) -> Build:
-    """A step that leaves two files and a figure."""
-
-    def build(attempt: Attempt) -> None:
-        if calls is not None:
-            calls.append(1)
-        attempt.write("deep/rows.csv", text)
-        attempt.write_json("facts.json", {"rows": len(text)})
-        attempt.facts["rows"] = len(text)
-
-    return build
-
-
-def attempts(store: Store) -> set[str]:
-    keys = (entry.key.removeprefix(f"{PLACE}/") for entry in store.list(str(PLACE)))
-    return {key.split("/")[0] for key in keys if key.startswith("attempt=")}
-
-
-def once(store: Store, text: str = "rows", depends_on: Any = 1, **options: Any) -> Published:
-    return publish(store, PLACE, depends_on={"on": depends_on}, build=writes(text), **options)
 
 
 class TestReuse:
@@ -293,73 +262,6 @@ def test_a_full_disk_publishes_nothing(tmp_path: Path) -> None:
     assert current.manifest == before.manifest
 
 
-class TestReading:
-    @pytest.mark.parametrize("damage", ["tampered", "truncated", "missing"])
-    def test_a_file_that_is_not_what_was_published(self, store: Store, damage: str) -> None:
-        published = once(store)
-        key = f"{PLACE}/{published.manifest.attempt}/deep/rows.csv"
-        found = store.read(key)
-        assert found is not None
-        if damage == "missing":
-            store.delete(key)
-        else:
-            store.replace(key, b"sows" if damage == "tampered" else b"row", found[1])
-        what = "is gone" if damage == "missing" else "is not the file that was published"
-        with pytest.raises(LakeError, match=rf"rows\.csv {what}; delete .*_MANIFEST") as raised:
-            require_published(store, PLACE, "validate_raw").path("deep/rows.csv")
-        assert store.uri(f"{PLACE}/{MANIFEST}") in str(raised.value)
-        store.delete(f"{PLACE}/{MANIFEST}")
-        assert once(store).path("deep/rows.csv").read_text() == "rows"
-
-    def test_a_file_the_manifest_does_not_name(self, store: Store) -> None:
-        published = once(store)
-        with pytest.raises(LakeError, match=r"has no file 'x'; it has \['deep/rows.csv'"):
-            published.path("x")
-
-    def test_nothing_is_published(self, store: Store) -> None:
-        assert read_published(store, PLACE) is None
-        with pytest.raises(LakeError, match=r"nothing is published at .*run the step train first"):
-            require_published(store, PLACE, "train")
-
-    @pytest.mark.parametrize(
-        "garbage",
-        [
-            b"", b"{", b"null", b"[]", b'"x"', b"{}", b"\xff\xfe", b'{"attempt": "x"}',
-            b'{"attempt": "a", "cause": "c", "files": 3, "facts": {}, "inputs": {}, "code": "",'
-            b' "git_commit": "", "created": ""}',
-            b'{"attempt": "a", "cause": "c", "files": {"x": {}}, "facts": {}, "inputs": {},'
-            b' "code": "", "git_commit": "", "created": ""}',
-        ],
-    )  # fmt: skip
-    def test_a_manifest_that_is_none(self, tmp_path: Path, garbage: bytes) -> None:
-        store = LocalStore(tmp_path)
-        store.replace(f"{PLACE}/{MANIFEST}", garbage, None)
-        for use in (lambda: read_published(store, PLACE), lambda: once(store)):
-            with pytest.raises(LakeError, match=r"_MANIFEST\.json is no manifest .*delete it"):
-                use()
-
-    def test_files_outlast_the_object_they_were_asked_of(self, store: Store) -> None:
-        once(store)
-        path = require_published(store, PLACE, "validate_raw").path("deep/rows.csv")
-        assert path.read_text() == "rows"
-
-    def test_the_content_hash_is_that_of_names_and_bytes(self, tmp_path: Path) -> None:
-        def content(*files: tuple[str, str]) -> str:
-            store = LocalStore(tmp_path / str(time.monotonic_ns()))
-
-            def build(attempt: Attempt) -> None:
-                for name, text in files:
-                    attempt.write(name, text)
-
-            return publish(store, PLACE, depends_on={}, build=build).manifest.content
-
-        first = content(("a", "1"), ("b", "2"))
-        assert first == content(("b", "2"), ("a", "1"))
-        assert first != content(("a", "2"), ("b", "1"))
-        assert first != content(("a", "1"), ("c", "2"))
-        assert len(first) == 64
-
-
 class TestAbandonedAttempts:
     def test_they_are_removed_after_a_day_and_never_what_is_in_use(self, tmp_path: Path) -> None:
         store = LocalStore(tmp_path)
@@ -390,60 +292,3 @@ class TestAbandonedAttempts:
         once(store, "two", 2)
         once(store, "three", 3)
         assert len(attempts(store)) == 4
-
-
-class TestProvenance:
-    @pytest.mark.parametrize(
-        ("told", "known"), [(None, "unknown"), ("", "unknown"), ("abc+changes", "abc+changes")]
-    )
-    def test_outside_git_the_commit_is_what_the_environment_says(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None, known: str
-    ) -> None:
-        monkeypatch.setattr(code, "PROJECT", tmp_path)
-        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-        monkeypatch.delenv("MILLRACE_REVISION", raising=False)
-        if told is not None:
-            monkeypatch.setenv("MILLRACE_REVISION", told)
-        assert git_commit.__wrapped__() == known
-        monkeypatch.setenv("PATH", "")
-        assert git_commit.__wrapped__() == known
-
-    def test_in_git_the_commit_is_that_of_the_files(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for words in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit",
-                       "-q", "--allow-empty", "-m", "one"]):  # fmt: skip
-            subprocess.run(["git", "-C", tmp_path, *words], check=True)
-        monkeypatch.setattr(code, "PROJECT", tmp_path)
-        monkeypatch.setenv("MILLRACE_REVISION", "another")
-        assert re.fullmatch("[0-9a-f]{40}", git_commit.__wrapped__())
-
-    def test_the_code_fingerprint_follows_scripts_and_pages(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (tmp_path / "include").mkdir()
-        monkeypatch.setattr(code, "PROJECT", tmp_path)
-        seen = {code_fingerprint.__wrapped__()}
-        for name in ("train.py", "page.html.j2"):
-            for text in ("one", "two"):
-                (tmp_path / "include" / name).write_text(text)
-                seen.add(code_fingerprint.__wrapped__())
-        assert len(seen) == 5
-        (tmp_path / "include" / "spec.yaml").write_text("x: 1")
-        (tmp_path / "plugins" / "millrace" / "stack").mkdir(parents=True)
-        (tmp_path / "plugins" / "millrace" / "stack" / "ports.py").write_text("x = 1")
-        assert code_fingerprint.__wrapped__() in seen
-
-    def test_a_manifest_is_json_that_people_can_read(self, tmp_path: Path) -> None:
-        published = once(LocalStore(tmp_path))
-        found = json.loads((tmp_path / str(PLACE) / MANIFEST).read_text())
-        assert found["files"].keys() == {"deep/rows.csv", "facts.json"}
-        assert found["created"].endswith("+00:00")
-        assert found["attempt"] == published.manifest.attempt
-
-    def test_figures_that_are_no_numbers_are_refused(self, tmp_path: Path) -> None:
-        def build(attempt: Attempt) -> None:
-            attempt.write_json("x.json", {"f1": float("nan")})
-
-        with pytest.raises(ValueError, match="not JSON compliant"):
-            publish(LocalStore(tmp_path), PLACE, depends_on={}, build=build)
