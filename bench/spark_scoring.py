@@ -21,6 +21,7 @@ from millrace.training import MODEL
 
 SCRIPT = "credit_scoring.py"
 ALLOWED = 1e-12  # difference of two probabilities
+TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds: the least CPU time that the system tells of
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Scored:
 
     @property
     def cpu_rate(self) -> float:
-        return self.rows / self.cpu
+        return self.rows / max(self.cpu, TICK)
 
 
 def run(

@@ -137,7 +137,7 @@ def test_its_pages_know_the_models_and_a_photo(
         httpx2.Client(base_url=url, timeout=60) as client,
     ):  # fmt: skip
         until(lambda: is_ready(url))
-        assert '<a href="photos/">' in client.get("/ui/").text
+        until(lambda: '<a href="photos/">' in client.get("/ui/").text)  # made after it is ready
         picture = {PICTURE: sent(client, photo.read_bytes())}
         answer, _ = Pressed(client, "photos").press("What is it?", **picture)
     assert re.findall(r"<li><span>(.*?)</span>", answer) == [name for name, _ in wanted]
